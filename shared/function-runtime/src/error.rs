@@ -19,8 +19,22 @@ pub(crate) fn diagnostic(error: &impl NamedError) -> Diagnostic {
 }
 
 /// The error and its causes in one line, for the log: `message: cause: cause of the cause`.
+///
+/// A cause that only repeats its effect, as the SDK's errors do, is said once.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}
+
+impl NamedError for std::convert::Infallible {
+    fn name(&self) -> &'static str {
+        match *self {}
+    }
 }

@@ -1,0 +1,124 @@
+"""The processes that run functions: their environment, their logs, their end.
+
+AWS gives every execution environment credentials of its own and the settings of the function's
+`LoggingConfig` (`AWS_LAMBDA_LOG_FORMAT`; with JSON also `AWS_LAMBDA_LOG_LEVEL`). The emulator gives
+all environments of a function the same access key, and leaves the log settings out.
+
+One access key for each process also tells, for any request, which process sent it.
+"""
+
+import secrets
+import subprocess
+import threading
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ministack import app
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc, sts
+
+_original_execution_credentials = lambda_runtime.execution_credentials
+_original_worker_env = lambda_svc._provided_worker_env
+
+
+class FunctionProcesses:
+    """Starts function processes, copies what they write to `<log_dir>/<function>.log`, ends them."""
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._by_access_key: dict[str, subprocess.Popen] = {}
+        self._changing = threading.Lock()
+        self._closed = False
+
+    def start(self, command: list[str], *, env: dict[str, str], **options: Any) -> subprocess.Popen:
+        """Stands in for `subprocess.Popen` where the emulator starts functions."""
+        with self._changing:
+            if self._closed:
+                raise RuntimeError("the local stack is stopping")
+            process = subprocess.Popen(command, env=env, **options)
+            for key, other in list(self._by_access_key.items()):
+                if other.poll() is not None:
+                    del self._by_access_key[key]
+            self._by_access_key[env["AWS_ACCESS_KEY_ID"]] = process
+        log = self._log_dir / f"{env['AWS_LAMBDA_FUNCTION_NAME']}.log"
+        if options.get("stderr") == subprocess.STDOUT:
+            process.stdout = _Copied(process.stdout, log)
+        else:
+            # The emulator's own Python runtime answers on stdout; functions write to stderr.
+            process.stderr = _Copied(process.stderr, log)
+        return process
+
+    def kill(self, access_key: str) -> None:
+        """SIGKILL for the one process that signs with this key."""
+        process = self._by_access_key.get(access_key)
+        if process is not None:
+            process.kill()
+
+    def kill_all(self) -> None:
+        """SIGKILL for every process, and none can start afterwards."""
+        with self._changing:
+            self._closed = True
+            for process in self._by_access_key.values():
+                process.kill()
+
+
+class _Copied:
+    """A stream of lines that are written to a file as they are read, each at once."""
+
+    def __init__(self, stream: Any, path: Path) -> None:
+        self._stream = stream
+        # Unbuffered and appending: environments of one function share the file, by whole lines.
+        self._copy = path.open("ab", buffering=0)
+
+    def readline(self) -> bytes | str:
+        line = self._stream.readline()
+        if line:
+            content = line.encode() if isinstance(line, str) else line
+            self._copy.write(content if content.endswith(b"\n") else content + b"\n")
+        return line
+
+    def __iter__(self) -> Iterator[bytes | str]:
+        return iter(self.readline, self._stream.read(0))
+
+    def close(self) -> None:
+        self._copy.close()
+        self._stream.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def function_of(access_key: str) -> str | None:
+    """The name of the function that signs with this key."""
+    arn = (sts._sessions.get(access_key) or {}).get("Arn", "")
+    kind, _, session = arn.partition(":assumed-role/")
+    return session.rpartition("/")[2] if kind and session else None
+
+
+def execution_credentials(config: dict) -> dict[str, str]:
+    credentials = _original_execution_credentials(config)
+    if app.AUTH:
+        session = dict(sts._sessions[credentials["AWS_ACCESS_KEY_ID"]])
+        credentials["AWS_ACCESS_KEY_ID"] = f"ASIA{secrets.token_hex(8).upper()}"
+        sts.register_session(credentials["AWS_ACCESS_KEY_ID"], session)
+    return credentials
+
+
+def worker_env(config: dict, code_dir: str, port: int) -> dict[str, str]:
+    env = _original_worker_env(config, code_dir, port)
+    logging_config = config.get("LoggingConfig") or {}
+    env["AWS_LAMBDA_LOG_FORMAT"] = logging_config.get("LogFormat", "Text")
+    if env["AWS_LAMBDA_LOG_FORMAT"] == "JSON":
+        env["AWS_LAMBDA_LOG_LEVEL"] = logging_config.get("ApplicationLogLevel", "INFO")
+    return env
+
+
+def install(processes: FunctionProcesses) -> None:
+    lambda_runtime.subprocess = types.SimpleNamespace(
+        **{**vars(subprocess), "Popen": processes.start}
+    )
+    for module in (lambda_runtime, lambda_svc):
+        module.execution_credentials = execution_credentials
+    lambda_svc._provided_worker_env = worker_env

@@ -1,0 +1,34 @@
+"""Where the emulator's behaviour differs from AWS's and this application depends on it.
+
+Each module closes one gap. It opens with what AWS documents, replaces plain functions of the
+emulator in `install()`, and has contract tests in `tests/`: when those pass without the module,
+the emulator has learnt it and the module can go.
+"""
+
+from gaps import (
+    callback_authorization,
+    execution_end,
+    history,
+    machine_role,
+    queue_mapping_role,
+    retry_and_catch,
+    secure_loopback,
+    task_state,
+    task_tokens,
+)
+
+
+def close() -> None:
+    """Closes every gap. To be called once, before the emulator serves its first request."""
+    for gap in (
+        history,
+        task_tokens,
+        task_state,
+        retry_and_catch,
+        execution_end,
+        callback_authorization,
+        machine_role,
+        queue_mapping_role,
+        secure_loopback,
+    ):
+        gap.install()

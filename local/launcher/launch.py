@@ -1,0 +1,110 @@
+"""Starts the emulator of the local stack, with its gaps against AWS closed.
+
+    <venv>/bin/python local/launcher/launch.py --log-dir DIR --artifact-bucket NAME
+
+GATEWAY_PORT says on which port of 127.0.0.1. It runs until stdin ends or a SIGTERM or SIGINT comes,
+and takes every function process with it. `gaps` says what it changes, `fault_injection` what it
+offers to tests.
+"""
+
+import argparse
+import asyncio
+import importlib.metadata
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+MINISTACK_VERSION = "1.5.33"
+HOST = "127.0.0.1"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--log-dir", type=Path, required=True, help="for one log file a function")
+    parser.add_argument("--artifact-bucket", required=True, help="S3 bucket to create")
+    arguments = parser.parse_args()
+
+    require_pinned_emulator()
+    listener = listen(int(os.environ["GATEWAY_PORT"]))
+    arguments.log_dir.mkdir(parents=True, exist_ok=True)
+
+    # Only now: the emulator reads its settings, and takes a second, when it is imported.
+    from ministack import app
+
+    import function_processes
+    import gaps
+    from fault_injection import FaultInjection
+
+    gaps.close()
+    processes = function_processes.FunctionProcesses(arguments.log_dir)
+    function_processes.install(processes)
+    stop_with(processes)
+    create_bucket(app, arguments.artifact_bucket)
+    serve(FaultInjection(app.app, processes), listener)
+
+
+def require_pinned_emulator() -> None:
+    try:
+        version = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        version = "none"
+    if version != MINISTACK_VERSION:
+        sys.exit(f"launch.py needs ministack {MINISTACK_VERSION}, but {version} is installed")
+
+
+def listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        sys.exit(f"cannot listen on {HOST}:{port} (GATEWAY_PORT): {error.strerror}")
+    return listener
+
+
+def stop_with(processes) -> None:
+    """Arranges that the end of stdin, or a signal, ends everything at once: nothing is kept."""
+
+    def stop(*_signal) -> None:
+        # Not from the signal handler itself, which may have interrupted the holder of a lock.
+        threading.Thread(target=end).start()
+
+    def end() -> None:
+        processes.kill_all()
+        os._exit(0)
+
+    def wait_for_the_end_of_stdin() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        end()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    threading.Thread(target=wait_for_the_end_of_stdin, daemon=True).start()
+
+
+def create_bucket(app, name: str) -> None:
+    status, _, body = app.call_service_handler_sync(
+        app.SERVICE_HANDLERS["s3"], "PUT", f"/{name}", {"host": HOST}, b"", {}
+    )
+    if status != 200:
+        sys.exit(f"cannot create the bucket {name}: {body.decode(errors='replace')}")
+
+
+def serve(application, listener: socket.socket) -> None:
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = 75  # Longer than the SDKs keep idle connections.
+    config.loglevel = os.environ.get("LOG_LEVEL", "INFO").upper()
+    # Without a trigger, hypercorn would put its own signal handlers over ours.
+    asyncio.run(hypercorn_serve(application, config, shutdown_trigger=asyncio.Event().wait))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+//! What AWS answered when it did not do what was asked, without what was asked.
+
+use std::error::Error;
+
+use aws_sdk_sfn::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+};
+
+/// The codes by which AWS says "slow down" where the service's model has no type for it. AWS answers most of them
+/// with status 400, so the status alone does not tell.
+const THROTTLED: [&str; 6] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ProvisionedThroughputExceededException",
+];
+
+/// The part of an SDK error that may be logged.
+///
+/// The SDK's own errors print the whole response in their `Debug`, and a response of the store holds the task
+/// token. This keeps the code, the message and the request id, and cuts the sent token out of the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}{}", request_id.as_deref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+pub struct AwsFailure {
+    /// The service's error code, or `Timeout`, `Dispatch`, `Response`, `Construction` when the service said nothing.
+    pub code: String,
+    /// The service's explanation.
+    pub message: String,
+    /// For the support of AWS.
+    pub request_id: Option<String>,
+}
+
+impl AwsFailure {
+    /// Reads `error`; `secret` was sent, so an answer might repeat it.
+    pub(crate) fn new<E>(error: &SdkError<E, HttpResponse>, secret: Option<&str>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let (code, message) = match error {
+            SdkError::ServiceError(answer) => {
+                (answer.err().code().unwrap_or("Unknown"), answer.err().message().unwrap_or_default().to_owned())
+            }
+            SdkError::TimeoutError(_) => ("Timeout", causes(error)),
+            SdkError::DispatchFailure(_) => ("Dispatch", causes(error)),
+            SdkError::ResponseError(_) => ("Response", causes(error)),
+            _ => ("Construction", causes(error)),
+        };
+        let message = secret.map_or_else(|| message.clone(), |secret| message.replace(secret, "[REDACTED]"));
+        Self { code: code.to_owned(), message, request_id: error.request_id().map(str::to_owned) }
+    }
+}
+
+/// Whether the same request may succeed later: AWS was busy or broken, or did not answer.
+pub(crate) fn is_temporary<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            answer.raw().status().is_server_error()
+                || answer.raw().status().as_u16() == 429
+                || answer.err().code().is_some_and(|code| THROTTLED.contains(&code))
+        }
+        SdkError::ConstructionFailure(_) => false,
+        _ => true,
+    }
+}
+
+/// The causes in one line, by `Display`: their `Debug` may hold a response.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
