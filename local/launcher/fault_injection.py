@@ -6,10 +6,12 @@
     GET    /_local/faults      every armed fault with `fired`, how often it struck
     DELETE /_local/faults      disarms all
     GET    /_local/requests    ?function=NAME  [{"function", "operation", "time"}], oldest first
+    GET    /_local/environment the environment variables of all functions, in one object
 
 A fault strikes the next `times` calls of the operation (its IAM action) that come from the
 function. `kill` is SIGKILL for the process that made the call; `after` means that the call was
-carried out and its answer is not sent. Bodies are never recorded: they hold task tokens.
+carried out and its answer is not sent. Functions are known by their credentials, which they only
+have with AUTH=true. Bodies are never recorded: they hold task tokens.
 """
 
 import json
@@ -24,7 +26,7 @@ from urllib.parse import parse_qs
 from ministack.core.iam_actions import access_denied_response, extract_iam_action
 from ministack.core.router import detect_service, extract_access_key_id
 
-from function_processes import FunctionProcesses, function_of
+from function_processes import FunctionProcesses, environment_of_all_functions, function_of
 
 Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
@@ -51,9 +53,7 @@ class Fault:
     def strikes(self, function: str, operation: str) -> bool:
         """Whether this call is struck; if so, it is counted."""
         struck = (
-            self.fired < self.times
-            and self.function == function
-            and self.operation == operation
+            self.fired < self.times and self.function == function and self.operation == operation
         )
         self.fired += struck
         return struck
@@ -77,7 +77,9 @@ class FaultInjection:
             await self._call(scope, receive, send)
 
     async def _call(self, scope: dict, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
         access_key = extract_access_key_id(headers, query) or ""
         function = function_of(access_key)
@@ -118,6 +120,8 @@ class FaultInjection:
                 wanted = parse_qs(scope["query_string"].decode()).get("function")
                 requests = [r for r in self._requests if not wanted or r["function"] in wanted]
                 await _send_json(send, 200, requests)
+            case "GET", "/_local/environment":
+                await _send_json(send, 200, environment_of_all_functions())
             case _:
                 await _send_json(send, 404, {"message": "see local/launcher/fault_injection.py"})
 
@@ -125,8 +129,13 @@ class FaultInjection:
 def _refusal(service: str, operation: str, error: dict, headers: dict) -> tuple[int, dict, bytes]:
     """The error in the protocol of the service."""
     _, reply_headers, body = access_denied_response(
-        service, operation, "", str(uuid.uuid4()),
-        error_code=error["error"], message=error.get("message", "Injected."), headers=headers,
+        service,
+        operation,
+        "",
+        str(uuid.uuid4()),
+        error_code=error["error"],
+        message=error.get("message", "Injected."),
+        headers=headers,
     )
     return error.get("status", 400), reply_headers, body
 

@@ -24,7 +24,7 @@ _original_worker_env = lambda_svc._provided_worker_env
 
 
 class FunctionProcesses:
-    """Starts function processes, copies what they write to `<log_dir>/<function>.log`, ends them."""
+    """Starts and ends function processes; copies what they write to `<log_dir>/<function>.log`."""
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
@@ -51,17 +51,20 @@ class FunctionProcesses:
         return process
 
     def kill(self, access_key: str) -> None:
-        """SIGKILL for the one process that signs with this key."""
+        """SIGKILL for the one process that signs with this key; it is gone on return."""
         process = self._by_access_key.get(access_key)
         if process is not None:
             process.kill()
+            process.wait()
 
     def kill_all(self) -> None:
-        """SIGKILL for every process, and none can start afterwards."""
+        """SIGKILL for every process; none is left, and none can start afterwards."""
         with self._changing:
             self._closed = True
             for process in self._by_access_key.values():
                 process.kill()
+            for process in self._by_access_key.values():
+                process.wait()
 
 
 class _Copied:
@@ -80,7 +83,8 @@ class _Copied:
         return line
 
     def __iter__(self) -> Iterator[bytes | str]:
-        return iter(self.readline, self._stream.read(0))
+        while line := self.readline():
+            yield line
 
     def close(self) -> None:
         self._copy.close()
@@ -113,6 +117,14 @@ def worker_env(config: dict, code_dir: str, port: int) -> dict[str, str]:
     if env["AWS_LAMBDA_LOG_FORMAT"] == "JSON":
         env["AWS_LAMBDA_LOG_LEVEL"] = logging_config.get("ApplicationLogLevel", "INFO")
     return env
+
+
+def environment_of_all_functions() -> dict[str, str]:
+    """For a person who runs one function by hand against the stack: each reads its own variables."""
+    variables: dict[str, str] = {}
+    for function in lambda_svc._functions._data.values():
+        variables |= (function["config"].get("Environment") or {}).get("Variables", {})
+    return variables
 
 
 def install(processes: FunctionProcesses) -> None:

@@ -16,6 +16,12 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fault_injection import FaultInjection
+    from function_processes import FunctionProcesses
 
 MINISTACK_VERSION = "1.5.33"
 HOST = "127.0.0.1"
@@ -28,7 +34,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     require_pinned_emulator()
-    listener = listen(int(os.environ["GATEWAY_PORT"]))
+    listener = listen(os.environ.get("GATEWAY_PORT") or sys.exit("GATEWAY_PORT is not set"))
     arguments.log_dir.mkdir(parents=True, exist_ok=True)
 
     # Only now: the emulator reads its settings, and takes a second, when it is imported.
@@ -55,20 +61,21 @@ def require_pinned_emulator() -> None:
         sys.exit(f"launch.py needs ministack {MINISTACK_VERSION}, but {version} is installed")
 
 
-def listen(port: int) -> socket.socket:
+def listen(port: str) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((HOST, int(port)))
+        listener.listen()
     except OSError as error:
         sys.exit(f"cannot listen on {HOST}:{port} (GATEWAY_PORT): {error.strerror}")
     return listener
 
 
-def stop_with(processes) -> None:
+def stop_with(processes: "FunctionProcesses") -> None:
     """Arranges that the end of stdin, or a signal, ends everything at once: nothing is kept."""
 
-    def stop(*_signal) -> None:
+    def stop(*_signal: object) -> None:
         # Not from the signal handler itself, which may have interrupted the holder of a lock.
         threading.Thread(target=end).start()
 
@@ -86,7 +93,7 @@ def stop_with(processes) -> None:
     threading.Thread(target=wait_for_the_end_of_stdin, daemon=True).start()
 
 
-def create_bucket(app, name: str) -> None:
+def create_bucket(app: ModuleType, name: str) -> None:
     status, _, body = app.call_service_handler_sync(
         app.SERVICE_HANDLERS["s3"], "PUT", f"/{name}", {"host": HOST}, b"", {}
     )
@@ -94,7 +101,7 @@ def create_bucket(app, name: str) -> None:
         sys.exit(f"cannot create the bucket {name}: {body.decode(errors='replace')}")
 
 
-def serve(application, listener: socket.socket) -> None:
+def serve(application: "FaultInjection", listener: socket.socket) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
 

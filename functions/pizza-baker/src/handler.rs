@@ -141,7 +141,9 @@ async fn serve(
     match &message.task_token {
         Some(token) => match call_back(&baker.callbacks, token, result).await {
             Ok(()) => info!(execution, "workflow resumed"),
-            Err(CallbackError::TaskClosed { .. }) => info!(execution, "workflow was resumed before, or has ended"),
+            Err(CallbackError::TaskClosed { .. }) => {
+                info!(execution, "workflow was resumed before, or has ended")
+            }
             Err(error) => return Err(error.into()),
         },
         None => {
@@ -167,7 +169,9 @@ async fn call_back(
         let output = serde_json::to_string(&pizza).expect("texts always serialize");
         Outcome::success(output).map_err(|error| error.to_string())
     });
-    callbacks.send_outcome(token, &outcome.unwrap_or_else(|reason| Outcome::failure(ORDER_FAILED, reason))).await
+    callbacks
+        .send_outcome(token, &outcome.unwrap_or_else(|reason| Outcome::failure(ORDER_FAILED, reason)))
+        .await
 }
 
 fn epoch_ms(time: SystemTime) -> u64 {
@@ -245,7 +249,13 @@ mod tests {
     impl TestBaker {
         /// The orders in the oven and their delays in seconds.
         fn oven(&self) -> Vec<(Value, u64)> {
-            self.oven.inside.lock().unwrap().iter().map(|(body, delay)| (body.clone(), delay.as_secs())).collect()
+            self.oven
+                .inside
+                .lock()
+                .unwrap()
+                .iter()
+                .map(|(body, delay)| (body.clone(), delay.as_secs()))
+                .collect()
         }
 
         fn results(&self) -> Vec<Value> {
@@ -389,7 +399,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_without_its_execution_is_not_an_order() {
-        let delivery = Delivery { id: "1".into(), body: json!({ "input": { "order": "pizza" } }).to_string() };
+        let delivery =
+            Delivery { id: "1".into(), body: json!({ "input": { "order": "pizza" } }).to_string() };
 
         assert_eq!(handle(&baker(), &[delivery], at(READY_AT)).await, ["1"]);
     }

@@ -61,7 +61,8 @@ mod tests {
     }
 
     fn message() -> OrderMessage {
-        OrderMessage::from_body(r#"{"execution":"arn","taskToken":"token","input":{"order":"pizza"}}"#).unwrap()
+        OrderMessage::from_body(r#"{"execution":"arn","taskToken":"token","input":{"order":"pizza"}}"#)
+            .unwrap()
     }
 
     #[tokio::test]
@@ -71,7 +72,8 @@ mod tests {
                 let body: serde_json::Value = serde_json::from_str(request.message_body().unwrap()).unwrap();
                 request.queue_url() == Some("orders")
                     && request.delay_seconds() == Some(3)
-                    && body == json!({ "execution": "arn", "taskToken": "token", "input": { "order": "pizza" } })
+                    && body
+                        == json!({ "execution": "arn", "taskToken": "token", "input": { "order": "pizza" } })
             })
             .then_output(|| SendMessageOutput::builder().build());
 

@@ -112,7 +112,8 @@ mod tests {
                 request.table_name() == Some("results")
                     && request.condition_expression() == Some("attribute_not_exists(execution)")
                     && item["execution"] == AttributeValue::S("arn".into())
-                    && item["answer"] == AttributeValue::S(r#"{"status":"FAILED","reason":"no dough"}"#.into())
+                    && item["answer"]
+                        == AttributeValue::S(r#"{"status":"FAILED","reason":"no dough"}"#.into())
                     && item["expires_at_epoch_seconds"] == AttributeValue::N("605800".into())
             })
             .then_output(|| PutItemOutput::builder().build());

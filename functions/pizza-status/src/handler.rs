@@ -3,6 +3,7 @@
 use function_runtime::NamedError;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::info;
 
 use crate::results::{Results, ResultsError};
 
@@ -39,7 +40,9 @@ impl NamedError for StatusError {
 ///
 /// Both variants of [`StatusError`].
 pub(crate) async fn handle(results: &impl Results, question: &Question) -> Result<Value, StatusError> {
-    match results.find(&question.execution).await? {
+    let answer = results.find(&question.execution).await?;
+    info!(execution = question.execution, ready = answer.is_some(), "pizza asked for");
+    match answer {
         Some(answer) => serde_json::from_str(&answer).map_err(StatusError::Unreadable),
         None => Ok(json!({ "status": "RETRY" })),
     }

@@ -11,8 +11,10 @@ use crate::{handler::Question, results::DynamoDbResults};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let sdk = sdk_config().await;
-    let results =
-        DynamoDbResults { client: aws_sdk_dynamodb::Client::new(&sdk), table: required("PIZZA_STATUS_TABLE")? };
+    let results = DynamoDbResults {
+        client: aws_sdk_dynamodb::Client::new(&sdk),
+        table: required("PIZZA_STATUS_TABLE")?,
+    };
 
     run(async |question: Question| handler::handle(&results, &question).await).await
 }

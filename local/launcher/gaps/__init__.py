@@ -1,16 +1,16 @@
 """Where the emulator's behaviour differs from AWS's and this application depends on it.
 
 Each module closes one gap. It opens with what AWS documents, replaces plain functions of the
-emulator in `install()`, and has contract tests in `tests/`: when those pass without the module,
-the emulator has learnt it and the module can go.
+emulator in `install()` (`machine_role` instead is asked by `task_state`), and has contract tests in
+`tests/`: when those pass without the module, the emulator has learnt it and the module can go.
 """
 
 from gaps import (
     callback_authorization,
     execution_end,
     history,
-    machine_role,
     queue_mapping_role,
+    redrive,
     retry_and_catch,
     secure_loopback,
     task_state,
@@ -26,8 +26,8 @@ def close() -> None:
         task_state,
         retry_and_catch,
         execution_end,
+        redrive,
         callback_authorization,
-        machine_role,
         queue_mapping_role,
         secure_loopback,
     ):

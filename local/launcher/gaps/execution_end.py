@@ -8,9 +8,11 @@ The emulator ignores the machine's `TimeoutSeconds`, and lets tasks of a stopped
 to overwrite its status later.
 """
 
+import contextlib
 import contextvars
 import json
 import threading
+from collections.abc import Iterator
 
 from ministack.core.responses import now_iso
 from ministack.services import stepfunctions as engine
@@ -23,7 +25,13 @@ _original_fail_execution = engine._fail_execution
 
 
 def run_execution(execution_arn: str) -> None:
-    execution = engine._executions[execution_arn]
+    with clock_of_machine(engine._executions[execution_arn]):
+        _original_run_execution(execution_arn)
+
+
+@contextlib.contextmanager
+def clock_of_machine(execution: dict) -> Iterator[None]:
+    """Ends the execution when the machine's time is over, and whatever it has open at the end."""
     seconds = _machine_timeout(execution)
     timer = None
     if seconds is not None:
@@ -32,11 +40,11 @@ def run_execution(execution_arn: str) -> None:
         timer.daemon = True
         timer.start()
     try:
-        _original_run_execution(execution_arn)
+        yield
     finally:
         if timer is not None:
             timer.cancel()
-        task_tokens.close_all_of(execution_arn)
+        task_tokens.close_all_of(execution["executionArn"])
 
 
 def stop_execution(data: dict) -> tuple:

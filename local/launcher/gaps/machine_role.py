@@ -26,10 +26,12 @@ _OPTIMIZED = {
     "lambda:invoke": ("lambda", "lambda:InvokeFunction", "Lambda.AWSLambdaException"),
     "sqs:sendMessage": ("sqs", "sqs:SendMessage", "SQS.AmazonSQSException"),
     "sns:publish": ("sns", "sns:Publish", "SNS.AmazonSNSException"),
-    "events:putEvents": (
-        "events", "events:PutEvents", "EventBridge.AmazonEventBridgeException"),
+    "events:putEvents": ("events", "events:PutEvents", "EventBridge.AmazonEventBridgeException"),
     "states:startExecution": (
-        "states", "states:StartExecution", "StepFunctions.AWSStepFunctionsException"),
+        "states",
+        "states:StartExecution",
+        "StepFunctions.AWSStepFunctionsException",
+    ),
     "dynamodb:getItem": ("dynamodb", "dynamodb:GetItem", _DYNAMODB_REFUSAL),
     "dynamodb:putItem": ("dynamodb", "dynamodb:PutItem", _DYNAMODB_REFUSAL),
     "dynamodb:updateItem": ("dynamodb", "dynamodb:UpdateItem", _DYNAMODB_REFUSAL),
@@ -50,13 +52,15 @@ _IAM_ACTIONS = {
 
 def require(execution: dict, resource: str, arguments: Any) -> None:
     """Raises the task's error, unless the role of the execution's machine allows the call."""
+    if ":function:" in resource:  # The older way to invoke a function.
+        resource, arguments = "arn:aws:states:::lambda:invoke", {"FunctionName": resource}
     # A child of a distributed Map names its machine `<machine>/<map state>`.
     machine = engine._state_machines.get(execution["stateMachineArn"].split("/")[0])
     call = _service_call(resource)
     if machine is None or call is None:
         return
     service, action, refusal = call
-    for target in _targets(service, arguments if service != "function" else resource):
+    for target in _targets(service, arguments):
         if not role_allows(machine["roleArn"], action, target):
             principal = assumed_role_arn(machine["roleArn"])
             cause = iam_actions.identity_denial_message(action, principal, target, False)
@@ -65,8 +69,6 @@ def require(execution: dict, resource: str, arguments: Any) -> None:
 
 def _service_call(resource: str) -> tuple[str, str, str | None] | None:
     """The service, IAM action and refusal of a task's `Resource`; `None` if no role is needed."""
-    if ":function:" in resource:
-        return "function", "lambda:InvokeFunction", "Lambda.AWSLambdaException"
     integration = resource.partition(":::")[2].split(".")[0]
     if not integration.startswith("aws-sdk:"):
         return _OPTIMIZED.get(integration)
@@ -79,8 +81,6 @@ def _service_call(resource: str) -> tuple[str, str, str | None] | None:
 def _targets(service: str, arguments: Any) -> list[str]:
     """The ARNs that the call is authorized against."""
     region, account = get_region(), get_account_id()
-    if service == "function":
-        return [arguments]
     if not isinstance(arguments, dict):
         return ["*"]
     if service == "lambda":
@@ -95,9 +95,7 @@ def _targets(service: str, arguments: Any) -> list[str]:
     if service == "events":
         return iam_actions.eventbridge_resource_arns(body, region, account) or ["*"]
     path = "/".join(["", *(str(arguments[k]) for k in ("Bucket", "Key") if k in arguments)])
-    return [
-        iam_actions.extract_resource_arn(service, "POST", path, {}, body, {}, region, account)
-    ]
+    return [iam_actions.extract_resource_arn(service, "POST", path, {}, body, {}, region, account)]
 
 
 def _sdk_refusal(resource: str) -> str:
@@ -107,7 +105,3 @@ def _sdk_refusal(resource: str) -> str:
     model = botocore.session.get_session().get_service_model(_MODEL_OF_SDK.get(sdk, sdk))
     modelled = "AccessDeniedException" in model.shape_names
     return f"{prefix}.AccessDeniedException" if modelled else f"{prefix}.{prefix}Exception"
-
-
-def install() -> None:
-    """Nothing to replace: `task_state` asks before each call."""

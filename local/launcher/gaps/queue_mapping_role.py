@@ -34,7 +34,9 @@ def concurrency(mapping: dict, function: dict, config: dict, queue: dict | None 
         _refused.add(mapping["UUID"])
         _logger.warning(
             "The role of %s lacks %s: nothing of %s is delivered",
-            config.get("FunctionName"), ", ".join(missing), mapping["EventSourceArn"],
+            config.get("FunctionName"),
+            ", ".join(missing),
+            mapping["EventSourceArn"],
         )
     return 0
 

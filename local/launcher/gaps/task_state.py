@@ -27,7 +27,7 @@ from typing import Any
 from ministack.core.responses import get_region
 from ministack.services import stepfunctions as engine
 
-from gaps import history, machine_role, task_tokens
+from gaps import history, machine_role, redrive, task_tokens
 from gaps.retry_and_catch import EXECUTION_ENDED, delay_seconds
 
 _logger = logging.getLogger("states")
@@ -35,10 +35,9 @@ _logger = logging.getLogger("states")
 _CALLBACK = ".waitForTaskToken"
 
 
-def execute_task(
-    state: dict, raw_input: Any, execution: dict, ctx: dict
-) -> tuple[Any, str | None]:
+def execute_task(state: dict, raw_input: Any, execution: dict, ctx: dict) -> tuple[Any, str | None]:
     """Runs a task state to its output and the name of the next state."""
+    redrive.remember_context(execution, ctx)
     retries: dict[int, int] = {}
     while True:
         # A copy: the branches of a Parallel state share `ctx`, and must not share a token.
@@ -81,12 +80,16 @@ def _attempt(state: dict, raw_input: Any, execution: dict, ctx: dict) -> Any:
 
     names = _resource_names(resource)
     clocks = {"timeoutInSeconds": timeout, "heartbeatInSeconds": heartbeat}
-    _record(execution, "TaskScheduled", {
-        **names,
-        "region": get_region(),
-        "parameters": json.dumps(arguments),
-        **{clock: seconds for clock, seconds in clocks.items() if seconds is not None},
-    })
+    _record(
+        execution,
+        "TaskScheduled",
+        {
+            **names,
+            "region": get_region(),
+            "parameters": json.dumps(arguments),
+            **{clock: seconds for clock, seconds in clocks.items() if seconds is not None},
+        },
+    )
     _record(execution, "TaskStarted", names)
 
     def call_service() -> None:
@@ -137,11 +140,15 @@ class _Evaluation:
         try:
             return evaluate(self, *args)
         except engine._ExecutionError as failure:
-            _record(self._execution, "EvaluationFailed", {
-                "state": self.ctx["State"]["Name"],
-                "error": failure.error,
-                "cause": failure.cause,
-            })
+            _record(
+                self._execution,
+                "EvaluationFailed",
+                {
+                    "state": self.ctx["State"]["Name"],
+                    "error": failure.error,
+                    "cause": failure.cause,
+                },
+            )
             raise
 
 

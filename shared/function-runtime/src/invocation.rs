@@ -17,7 +17,9 @@ use crate::error::{NamedError, chain, diagnostic};
 /// # Errors
 ///
 /// When the runtime API cannot be reached; the Lambda service then replaces the environment.
-pub async fn run<Event, Output, Failure, Handler, Answer>(handler: Handler) -> Result<(), lambda_runtime::Error>
+pub async fn run<Event, Output, Failure, Handler, Answer>(
+    handler: Handler,
+) -> Result<(), lambda_runtime::Error>
 where
     Event: for<'de> Deserialize<'de>,
     Output: Serialize,

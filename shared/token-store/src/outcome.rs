@@ -78,7 +78,10 @@ impl Outcome {
     /// Both are cut to what Step Functions accepts: a failure that says less is better than one that is not sent.
     #[must_use]
     pub fn failure(error: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self::Failure(Failure { error: cut(error.into(), LONGEST_ERROR), cause: cut(cause.into(), LONGEST_CAUSE) })
+        Self::Failure(Failure {
+            error: cut(error.into(), LONGEST_ERROR),
+            cause: cut(cause.into(), LONGEST_CAUSE),
+        })
     }
 }
 

@@ -41,9 +41,10 @@ impl AwsFailure {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let (code, message) = match error {
-            SdkError::ServiceError(answer) => {
-                (answer.err().code().unwrap_or("Unknown"), answer.err().message().unwrap_or_default().to_owned())
-            }
+            SdkError::ServiceError(answer) => (
+                answer.err().code().unwrap_or("Unknown"),
+                answer.err().message().unwrap_or_default().to_owned(),
+            ),
             SdkError::TimeoutError(_) => ("Timeout", causes(error)),
             SdkError::DispatchFailure(_) => ("Dispatch", causes(error)),
             SdkError::ResponseError(_) => ("Response", causes(error)),

@@ -93,7 +93,9 @@ enum Refusal {
 
 fn success_refusal(error: &SendTaskSuccessError) -> Refusal {
     match error {
-        SendTaskSuccessError::TaskTimedOut(_) | SendTaskSuccessError::TaskDoesNotExist(_) => Refusal::TaskClosed,
+        SendTaskSuccessError::TaskTimedOut(_) | SendTaskSuccessError::TaskDoesNotExist(_) => {
+            Refusal::TaskClosed
+        }
         SendTaskSuccessError::InvalidToken(_) => Refusal::InvalidToken,
         SendTaskSuccessError::InvalidOutput(_) => Refusal::InvalidOutput,
         SendTaskSuccessError::KmsThrottlingException(_) => Refusal::KmsThrottling,
@@ -103,7 +105,9 @@ fn success_refusal(error: &SendTaskSuccessError) -> Refusal {
 
 fn failure_refusal(error: &SendTaskFailureError) -> Refusal {
     match error {
-        SendTaskFailureError::TaskTimedOut(_) | SendTaskFailureError::TaskDoesNotExist(_) => Refusal::TaskClosed,
+        SendTaskFailureError::TaskTimedOut(_) | SendTaskFailureError::TaskDoesNotExist(_) => {
+            Refusal::TaskClosed
+        }
         SendTaskFailureError::InvalidToken(_) => Refusal::InvalidToken,
         SendTaskFailureError::KmsThrottlingException(_) => Refusal::KmsThrottling,
         _ => Refusal::Other,
@@ -112,7 +116,9 @@ fn failure_refusal(error: &SendTaskFailureError) -> Refusal {
 
 fn heartbeat_refusal(error: &SendTaskHeartbeatError) -> Refusal {
     match error {
-        SendTaskHeartbeatError::TaskTimedOut(_) | SendTaskHeartbeatError::TaskDoesNotExist(_) => Refusal::TaskClosed,
+        SendTaskHeartbeatError::TaskTimedOut(_) | SendTaskHeartbeatError::TaskDoesNotExist(_) => {
+            Refusal::TaskClosed
+        }
         SendTaskHeartbeatError::InvalidToken(_) => Refusal::InvalidToken,
         _ => Refusal::Other,
     }

@@ -1,0 +1,9 @@
+//! Tests of the deployed stack, IAM enforced: real templates, real binaries, an emulated AWS.
+//!
+//! Run them with `cargo xtask test --e2e`, which starts the stack. All tests share it, so none changes what another
+//! one sees; a test that breaks something deploys a copy of its own.
+
+mod kitchen;
+mod permissions;
+mod pizza;
+mod pizza_faults;

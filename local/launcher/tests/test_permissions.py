@@ -1,0 +1,242 @@
+"""What roles may do: callers of `SendTask*`, state machines, and consumers of queues."""
+
+import json
+import unittest
+from typing import Any
+
+from tests.stack import (
+    ANYTHING,
+    Function,
+    Machine,
+    Queue,
+    client,
+    client_of,
+    create_role,
+    error_code,
+    poll,
+)
+
+
+def allow(action: str, resource: str) -> dict:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def deny(action: str) -> dict:
+    return {"Effect": "Deny", "Action": action, "Resource": "*"}
+
+
+def task(resource: str, **arguments: Any) -> dict:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::{resource}",
+        "Arguments": arguments,
+        "End": True,
+    }
+
+
+class CallbackAuthorizationTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.queue = Queue()
+        cls.machine = Machine(cls.queue.wait_state())
+
+    def caller(self, *statements: dict) -> Any:
+        return client_of(create_role("lambda.amazonaws.com", list(statements)), "stepfunctions")
+
+    def token(self) -> str:
+        self.machine.start()
+        return self.queue.receive_token()
+
+    def test_policy_scoped_to_the_machine_allows_its_tokens(self) -> None:
+        caller = self.caller(allow("states:SendTask*", self.machine.arn))
+        token = self.token()
+
+        self.assertIsNone(error_code(caller.send_task_heartbeat, taskToken=token))
+        self.assertIsNone(error_code(caller.send_task_success, taskToken=token, output="1"))
+
+    def test_policy_scoped_to_another_machine_refuses_them(self) -> None:
+        caller = self.caller(allow("states:SendTask*", f"{self.machine.arn}-other"))
+
+        answer = error_code(caller.send_task_success, taskToken=self.token(), output="1")
+
+        self.assertEqual(answer, "AccessDeniedException")
+
+    def test_policy_for_another_operation_refuses_them(self) -> None:
+        caller = self.caller(allow("states:SendTaskHeartbeat", self.machine.arn))
+
+        answer = error_code(caller.send_task_failure, taskToken=self.token())
+
+        self.assertEqual(answer, "AccessDeniedException")
+
+    def test_closed_token_is_still_authorized_against_its_machine(self) -> None:
+        caller = self.caller(allow("states:SendTask*", self.machine.arn))
+        token = self.token()
+        caller.send_task_success(taskToken=token, output="1")
+
+        answer = error_code(caller.send_task_success, taskToken=token, output="1")
+
+        self.assertEqual(answer, "TaskTimedOut")
+
+    def test_garbage_is_invalid_to_whoever_may_call_back_somewhere(self) -> None:
+        scoped = self.caller(allow("states:SendTask*", self.machine.arn))
+        without = self.caller(allow("sqs:*", "*"))
+
+        self.assertEqual(
+            error_code(scoped.send_task_success, taskToken="x", output="1"), "InvalidToken"
+        )
+        self.assertEqual(
+            error_code(without.send_task_success, taskToken="x", output="1"),
+            "AccessDeniedException",
+        )
+
+
+class MachineRoleTest(unittest.TestCase):
+    def test_call_that_the_role_does_not_allow_fails_the_task(self) -> None:
+        function, queue = Function(), Queue()
+        child = Machine({"Type": "Pass", "End": True})
+        event = {"EventBusName": "default", "Source": "s", "DetailType": "d", "Detail": {}}
+        refusals = {
+            "Lambda.AWSLambdaException": (
+                "lambda:InvokeFunction",
+                task("lambda:invoke", FunctionName=function.arn),
+            ),
+            "SQS.AmazonSQSException": (
+                "sqs:SendMessage",
+                task("sqs:sendMessage", QueueUrl=queue.url, MessageBody="m"),
+            ),
+            "EventBridge.AmazonEventBridgeException": (
+                "events:PutEvents",
+                task("events:putEvents", Entries=[event]),
+            ),
+            "StepFunctions.AWSStepFunctionsException": (
+                "states:StartExecution",
+                task("states:startExecution", StateMachineArn=child.arn),
+            ),
+            "DynamoDB.AmazonDynamoDBException": (
+                "dynamodb:GetItem",
+                task("dynamodb:getItem", TableName="none", Key={}),
+            ),
+            "Sfn.SfnException": (
+                "states:ListExecutions",
+                task("aws-sdk:sfn:listExecutions", StateMachineArn=child.arn),
+            ),
+            "S3.S3Exception": (
+                "s3:ListBucket",
+                task("aws-sdk:s3:listObjectsV2", Bucket="artifacts"),
+            ),
+        }
+        running = [
+            (error, action, Machine(state, statements=[*ANYTHING, deny(action)]).start())
+            for error, (action, state) in refusals.items()
+        ]
+
+        for error, action, execution in running:
+            end = execution.end()
+            self.assertEqual((end["status"], end["error"]), ("FAILED", error))
+            self.assertIn(f"is not authorized to perform: {action} on resource", end["cause"])
+
+    def test_policy_for_the_one_resource_is_enough(self) -> None:
+        function, queue = Function(), Queue()
+        child = Machine({"Type": "Pass", "End": True})
+        bus = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+        event = {"EventBusName": "default", "Source": "s", "DetailType": "d", "Detail": {}}
+        permitted = [
+            (
+                allow("lambda:InvokeFunction", function.arn),
+                {**task(""), "Resource": function.arn, "Arguments": {"do": []}},
+            ),
+            (
+                allow("lambda:InvokeFunction", function.arn),
+                task("lambda:invoke", FunctionName=function.arn, Payload={"do": []}),
+            ),
+            (
+                allow("sqs:SendMessage", queue.arn),
+                task("sqs:sendMessage", QueueUrl=queue.url, MessageBody="m"),
+            ),
+            (allow("events:PutEvents", bus), task("events:putEvents", Entries=[event])),
+            (
+                allow("states:StartExecution", child.arn),
+                task("states:startExecution", StateMachineArn=child.arn),
+            ),
+            (
+                allow("states:ListExecutions", child.arn),
+                task("aws-sdk:sfn:listExecutions", StateMachineArn=child.arn),
+            ),
+            (
+                allow("s3:ListBucket", "arn:aws:s3:::artifacts"),
+                task("aws-sdk:s3:listObjectsV2", Bucket="artifacts"),
+            ),
+        ]
+        running = [Machine(state, statements=[statement]).start() for statement, state in permitted]
+
+        for execution in running:
+            execution.output()
+
+    def test_refused_wait_ends_at_once(self) -> None:
+        queue = Queue()
+
+        end = Machine(queue.wait_state(), statements=[deny("sqs:*")]).start().end()
+
+        self.assertEqual(end["error"], "SQS.AmazonSQSException")
+
+
+class QueueConsumerRoleTest(unittest.TestCase):
+    def test_nothing_is_delivered_to_a_role_that_may_not_read_the_queue(self) -> None:
+        read = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        for missing in read:
+            queue = Queue()
+            function = Function([allow(action, queue.arn) for action in read if action != missing])
+            self.consume(queue, function)
+
+            # The one that may is served after the one that may not: both were looked at.
+            able_queue = Queue()
+            able = Function([allow(action, able_queue.arn) for action in read])
+            self.consume(able_queue, able)
+
+            poll(lambda: "delivered" in able.read_log(), "the delivery")
+            self.assertEqual(function.read_log(), "")
+
+    def consume(self, queue: Queue, function: Function) -> None:
+        client("lambda").create_event_source_mapping(
+            FunctionName=function.name, EventSourceArn=queue.arn
+        )
+        queue.send({"do": [["print", "delivered"]]})
+
+
+class SecureTransportTest(unittest.TestCase):
+    def test_policy_against_plain_http_lets_loopback_in(self) -> None:
+        queue = Queue()
+        queue_policy = self.insecure_denied("sqs:*", queue.arn)
+        client("sqs").set_queue_attributes(
+            QueueUrl=queue.url, Attributes={"Policy": json.dumps(queue_policy)}
+        )
+        client("s3").create_bucket(Bucket="secure")
+        client("s3").put_bucket_policy(
+            Bucket="secure", Policy=json.dumps(self.insecure_denied("s3:*", "arn:aws:s3:::secure"))
+        )
+        role = create_role("lambda.amazonaws.com", ANYTHING)
+
+        client_of(role, "sqs").send_message(QueueUrl=queue.url, MessageBody='"sent"')
+        client_of(role, "s3").list_objects_v2(Bucket="secure")
+
+        self.assertEqual(queue.receive(), "sent")
+        sent = Machine(task("sqs:sendMessage", QueueUrl=queue.url, MessageBody="{}")).start()
+        sent.output()
+
+    def insecure_denied(self, action: str, resource: str) -> dict:
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": action,
+                    "Resource": resource,
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ],
+        }
+
+
+if __name__ == "__main__":
+    unittest.main()

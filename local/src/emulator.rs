@@ -1,0 +1,110 @@
+//! The emulator's process.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{process::Command, time::sleep};
+
+use crate::{Tools, Workspace, process::ProcessGroup, progress::Step, sam::local_credentials};
+
+/// The bucket that `sam deploy` uploads to, as `samconfig.toml` names it for local runs.
+const ARTIFACT_BUCKET: &str = "sfn-callbacks-artifacts";
+/// How long the emulator may take to serve.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running emulator. It ends, with all functions, when this is dropped.
+#[derive(Debug)]
+pub struct Emulator {
+    /// Held for its drop.
+    _process: ProcessGroup,
+    endpoint: String,
+    folder: PathBuf,
+}
+
+impl Emulator {
+    /// Starts the emulator on 127.0.0.1, on `port` or on a free one, and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken, or the emulator does not come up; the message has its last words.
+    pub async fn start(workspace: &Workspace, tools: &Tools, port: Option<u16>, step: &Step) -> Result<Self> {
+        let port = match port {
+            Some(port) => port,
+            None => free_port()?,
+        };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+            bail!("port {port} is taken by another process; choose another one with --port");
+        }
+
+        let folder = workspace.local().join(format!("emulator-{port}"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        for name in ["functions", "tmp"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        let log = folder.join("emulator.log");
+        let endpoint = format!("http://127.0.0.1:{port}");
+
+        let output = fs::File::create(&log)?;
+        let mut command = Command::new(&tools.emulator_python);
+        command
+            .arg(workspace.root().join("local/launcher/launch.py"))
+            .args(["--artifact-bucket", ARTIFACT_BUCKET, "--log-dir"])
+            .arg(folder.join("functions"))
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .env("AUTH", "true")
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("TMPDIR", folder.join("tmp"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(local_credentials())
+            // The emulator ends when this pipe closes, even if this process is killed.
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let mut process = ProcessGroup::spawn(&mut command)?;
+
+        let deadline = Instant::now() + START_DEADLINE;
+        let health = format!("{endpoint}/_ministack/health");
+        while !reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success()) {
+            let exited = process.child().try_wait()?;
+            if exited.is_some() || Instant::now() > deadline {
+                bail!("the emulator did not start:\n{}\nAll of its output: {}", tail(&log), log.display());
+            }
+            step.detail("waiting for it to serve");
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(Self { _process: process, endpoint, folder })
+    }
+
+    /// The endpoint of all its services, `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Where each function's output is, `<function name>.log`.
+    #[must_use]
+    pub fn function_logs(&self) -> PathBuf {
+        self.folder.join("functions")
+    }
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}

@@ -1,0 +1,126 @@
+//! What the functions logged and called, and faults for tests.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::StackDescription;
+
+/// One line of a function's JSON log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine(Value);
+
+impl LogLine {
+    /// A field of the line, for example `message`; `null` when the line has no such field.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &Value {
+        &self.0[name]
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.field("message").as_str().unwrap_or_default()
+    }
+
+    /// The id of the invocation that wrote the line.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0["span"]["requestId"].as_str()
+    }
+}
+
+/// Reads the JSON lines of a function's log; what the runtime or a panic wrote in between is left out.
+pub(crate) fn read_log(folder: &Path, function: &str) -> Result<Vec<LogLine>> {
+    let path = folder.join(format!("{function}.log"));
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(LogLine).collect())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Something that goes wrong the next times that a function calls an AWS operation.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fault {
+    /// Name of the function.
+    pub function: String,
+    /// The operation as IAM names it, for example `states:SendTaskSuccess`.
+    pub operation: &'static str,
+    /// Before or after the operation is carried out.
+    pub when: When,
+    /// What goes wrong.
+    pub action: Action,
+    /// How often.
+    pub times: u32,
+}
+
+/// When a fault strikes.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Before the operation is carried out.
+    Before,
+    /// After it was carried out and before the function hears of it.
+    After,
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Kills the function's process.
+    Kill,
+    /// Answers with an error of this name.
+    #[serde(untagged)]
+    Error {
+        /// The service's error code.
+        error: &'static str,
+    },
+}
+
+/// A fault and how often it struck.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ArmedFault {
+    /// Name of the function.
+    pub function: String,
+    /// How often it struck.
+    pub fired: u32,
+}
+
+impl StackDescription {
+    /// Arms a fault.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer or does not understand the fault.
+    pub async fn arm(&self, fault: &Fault) -> Result<()> {
+        let url = format!("{}/_local/faults", self.endpoint);
+        reqwest::Client::new().post(url).json(fault).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// All faults that were armed.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer.
+    pub async fn faults(&self) -> Result<Vec<ArmedFault>> {
+        let url = format!("{}/_local/faults", self.endpoint);
+        Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
+    }
+
+    /// The environment variables of all functions together, with the values that the deployment gave them.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer.
+    pub async fn function_environment(&self) -> Result<BTreeMap<String, String>> {
+        let url = format!("{}/_local/environment", self.endpoint);
+        Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
+    }
+}

@@ -1,0 +1,202 @@
+//! The real SAM CLI: build, deploy, validate.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+use walkdir::WalkDir;
+
+use crate::{Progress, Tools, Workspace, process::run_logged, progress::Step};
+
+/// What a build depends on. State machines are not built; `sam deploy` reads them.
+const BUILD_INPUTS: [&str; 8] = [
+    ".cargo/config.toml",
+    "Cargo.lock",
+    "Cargo.toml",
+    "functions",
+    "local/tools/cargo-lambda.txt",
+    "rust-toolchain.toml",
+    "shared",
+    "template.yaml",
+];
+
+/// The SAM CLI, pointed at the emulator or at nothing, never at AWS.
+#[derive(Debug, Clone)]
+pub struct Sam {
+    workspace: Workspace,
+    tools: Tools,
+}
+
+impl Sam {
+    /// Uses the installed SAM CLI for `workspace`.
+    #[must_use]
+    pub fn new(workspace: Workspace, tools: Tools) -> Self {
+        Self { workspace, tools }
+    }
+
+    /// The template as `sam build` leaves it.
+    #[must_use]
+    pub fn built_template(&self) -> PathBuf {
+        self.workspace.local().join("build/template.yaml")
+    }
+
+    /// Builds all functions, unless nothing that they depend on has changed since the last time.
+    ///
+    /// The release profile is relaxed: what a local run needs is the same code, not the smallest binary.
+    ///
+    /// # Errors
+    ///
+    /// When the build fails; the message has the compiler's last lines.
+    pub async fn build(&self, progress: &Progress) -> Result<()> {
+        let fingerprint = self.fingerprint()?;
+        let marker = self.workspace.local().join("build.fingerprint");
+        if self.built_template().exists()
+            && fs::read_to_string(&marker).is_ok_and(|built| built == fingerprint)
+        {
+            return Ok(());
+        }
+
+        let step = progress.step("Building the functions with sam build (the first time takes minutes)");
+        let mut sam = self.command();
+        sam.args(["build", "--build-dir"])
+            .arg(self.workspace.local().join("build"))
+            .env("CARGO_TARGET_DIR", self.workspace.local().join("functions"))
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .arg("--parameter-overrides")
+            .arg(architecture());
+        run_logged(&mut sam, &self.log("sam-build"), &step).await.context("sam build failed")?;
+        fs::write(marker, fingerprint)?;
+        step.done();
+        Ok(())
+    }
+
+    /// Deploys the built template, or a changed copy of it, to the emulator and returns the stack's outputs.
+    ///
+    /// `parameters` (`Name=value`) stand in for those of `samconfig.toml`; without any, those are used.
+    ///
+    /// # Errors
+    ///
+    /// When the deployment fails; the message has the failed resources.
+    pub async fn deploy(
+        &self,
+        endpoint: &str,
+        stack_name: &str,
+        template: &Path,
+        parameters: &[&str],
+        step: &Step,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut sam = self.command();
+        sam.args(["deploy", "--config-env", "local", "--stack-name", stack_name, "--template-file"])
+            .arg(template)
+            .arg("--config-file")
+            .arg(self.workspace.root().join("samconfig.toml"))
+            .env("AWS_ENDPOINT_URL", endpoint);
+        if !parameters.is_empty() {
+            sam.arg("--parameter-overrides").args(parameters);
+        }
+        run_logged(&mut sam, &self.log(&format!("sam-deploy-{stack_name}")), step)
+            .await
+            .with_context(|| format!("sam deploy of {stack_name} failed"))?;
+        self.outputs(endpoint, stack_name).await
+    }
+
+    /// Checks the template: `sam validate --lint`.
+    ///
+    /// # Errors
+    ///
+    /// When the template is not valid; the message says why.
+    pub async fn validate(&self, step: &Step) -> Result<()> {
+        let mut sam = self.command();
+        sam.args(["validate", "--lint"]);
+        run_logged(&mut sam, &self.log("sam-validate"), step).await.context("template.yaml is not valid")
+    }
+
+    async fn outputs(&self, endpoint: &str, stack_name: &str) -> Result<BTreeMap<String, String>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Output {
+            output_key: String,
+            output_value: String,
+        }
+
+        let listed = self
+            .command()
+            .args(["list", "stack-outputs", "--output", "json", "--stack-name", stack_name])
+            .env("AWS_ENDPOINT_URL", endpoint)
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        if !listed.status.success() {
+            bail!("sam list stack-outputs failed: {}", String::from_utf8_lossy(&listed.stderr));
+        }
+        let outputs: Vec<Output> =
+            serde_json::from_slice(&listed.stdout).context("sam list stack-outputs did not print JSON")?;
+        Ok(outputs.into_iter().map(|output| (output.output_key, output.output_value)).collect())
+    }
+
+    fn command(&self) -> Command {
+        let mut sam = Command::new(&self.tools.sam);
+        sam.current_dir(self.workspace.root());
+        sam.env("PATH", path_with(&self.tools.cargo_lambda_folder)).env("SAM_CLI_TELEMETRY", "0");
+        for (name, value) in local_credentials() {
+            sam.env(name, value);
+        }
+        for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"] {
+            sam.env_remove(name);
+        }
+        sam
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.workspace.local().join(format!("logs/{name}.log"))
+    }
+
+    fn fingerprint(&self) -> Result<String> {
+        let mut digest = Sha256::new();
+        for input in BUILD_INPUTS {
+            for entry in WalkDir::new(self.workspace.root().join(input)).sort_by_file_name() {
+                let entry = entry?;
+                if entry.file_type().is_file() {
+                    digest.update(entry.path().as_os_str().as_encoded_bytes());
+                    digest.update(fs::read(entry.path())?);
+                }
+            }
+        }
+        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Credentials that only the emulator takes: they make the caller the root of its account. No profile of the person
+/// is read, so nothing here can reach AWS.
+#[must_use]
+pub fn local_credentials() -> [(&'static str, &'static str); 6] {
+    [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ]
+}
+
+/// The functions run on this machine, so they are built for it.
+fn architecture() -> String {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    format!("Architecture={architecture}")
+}
+
+fn path_with(folder: &Path) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(env::split_paths(&path));
+    env::join_paths(folders).unwrap_or(path)
+}

@@ -1,0 +1,69 @@
+//! A store in memory, for tests and examples.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    CallbackKey, Item, Pending, PendingCursor, PendingPage, PendingQuery, PendingState, StoreError,
+    TokenStore, Update, Written,
+};
+
+/// How many entries a page has.
+const PAGE: usize = 100;
+
+/// [`TokenStore`] in memory. Like DynamoDB before its TTL comes round, it keeps items that have expired.
+#[derive(Debug, Default)]
+pub struct MemoryTokenStore {
+    items: Mutex<HashMap<CallbackKey, Item>>,
+}
+
+impl MemoryTokenStore {
+    fn items(&self) -> MutexGuard<'_, HashMap<CallbackKey, Item>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TokenStore for MemoryTokenStore {
+    async fn update(&self, key: &CallbackKey, update: &Update) -> Result<Written, StoreError> {
+        let mut items = self.items();
+        let found = items.get(key);
+        Ok(match update.apply(found) {
+            Some(item) => {
+                items.insert(key.clone(), item.clone());
+                Written::Stored(item)
+            }
+            None => Written::Refused(found.cloned()),
+        })
+    }
+
+    async fn get(&self, key: &CallbackKey) -> Result<Option<Item>, StoreError> {
+        Ok(self.items().get(key).cloned())
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<PendingPage, StoreError> {
+        let mut entries: Vec<Pending> =
+            self.items().iter().filter_map(|(key, item)| entry(key, item, query)).collect();
+        entries.sort_by(|a, b| (a.since, &a.key).cmp(&(b.since, &b.key)));
+        let more = entries.len() > PAGE;
+        entries.truncate(PAGE);
+        let next = entries.last().filter(|_| more);
+        let next = next.map(|last| PendingCursor { key: last.key.clone(), since: last.since });
+        Ok(PendingPage { entries, next })
+    }
+}
+
+fn entry(key: &CallbackKey, item: &Item, query: &PendingQuery) -> Option<Pending> {
+    let since = item.pending_since?;
+    let old_enough = query.now.duration_since(since).is_ok_and(|age| age >= query.older_than);
+    let after = query.after.as_ref().is_none_or(|after| (after.since, &after.key) < (since, key));
+    let listed = key.kind() == query.kind && old_enough && after && !item.has_expired(query.now);
+    listed.then(|| Pending {
+        key: key.clone(),
+        state: PendingState::of(item.registered.is_some(), item.completed.is_some()),
+        since,
+        deadline: item.registered.as_ref().map(|registered| registered.wait.deadline),
+        execution: item.registered.as_ref().map(|registered| registered.wait.execution.clone()),
+    })
+}

@@ -1,0 +1,5 @@
+impl NamedError for BakerError {
+    fn name(&self) -> &'static str {
+        "QueueUnavailable"
+    }
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask test`: everything that must hold.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use local_stack::{Progress, Stack, Workspace, stack::DESCRIPTION_VARIABLE};
+use tokio::process::Command;
+
+use crate::check;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only the tests that need no local stack, and no checks.
+    #[arg(long, conflicts_with = "e2e")]
+    unit: bool,
+    /// Only the tests of the local stack: the emulator's promises, then the deployed workflows.
+    #[arg(long)]
+    e2e: bool,
+    /// Passed on to the test runner, for example a test's name.
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+pub(crate) async fn run(
+    workspace: &Workspace,
+    progress: &Progress,
+    arguments: &Arguments,
+) -> Result<ExitCode> {
+    let mut passed = true;
+    if !arguments.unit && !arguments.e2e {
+        passed &= check::run(workspace, progress).await? == ExitCode::SUCCESS;
+    }
+    if !arguments.e2e {
+        passed &= succeeds(cargo_test(workspace, &["--quiet"], &arguments.filter)).await?;
+    }
+    if !arguments.unit {
+        passed &= end_to_end(workspace, progress, arguments).await?;
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn end_to_end(workspace: &Workspace, progress: &Progress, arguments: &Arguments) -> Result<bool> {
+    let stack = Stack::start(workspace, progress, None).await?;
+
+    let mut emulator_tests = Command::new(&stack.tools.emulator_python);
+    emulator_tests.args(["-m", "unittest", "discover", "--start-directory", "local/launcher/tests"]);
+    emulator_tests.args(["--top-level-directory", "local/launcher"]).current_dir(workspace.root());
+    emulator_tests.env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut passed = succeeds(emulator_tests).await?;
+
+    let mut tests = cargo_test(workspace, &["--quiet", "--package", "e2e"], &arguments.filter);
+    tests.env(DESCRIPTION_VARIABLE, stack.save()?);
+    passed &= succeeds(tests).await?;
+    Ok(passed)
+}
+
+fn cargo_test(workspace: &Workspace, arguments: &[&str], filter: &[String]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.arg("test").args(arguments).arg("--").args(filter).current_dir(workspace.root());
+    cargo
+}
+
+async fn succeeds(mut command: Command) -> Result<bool> {
+    let program = command.as_std().get_program().to_owned();
+    let status = command.kill_on_drop(true).status().await;
+    Ok(status.with_context(|| format!("cannot start {}", program.display()))?.success())
+}

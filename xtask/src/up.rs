@@ -1,0 +1,59 @@
+//! `cargo xtask up`: the local stack for people.
+
+use std::{fmt::Write, fs, future, process::ExitCode};
+
+use anyhow::Result;
+use local_stack::{Progress, Stack, StackDescription, Workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Port of the emulator on 127.0.0.1.
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+}
+
+pub(crate) async fn run(
+    workspace: &Workspace,
+    progress: &Progress,
+    arguments: &Arguments,
+) -> Result<ExitCode> {
+    let stack = Stack::start(workspace, progress, Some(arguments.port)).await?;
+    let functions_env = workspace.local().join("functions.env");
+    fs::write(&functions_env, functions_environment(&stack).await?)?;
+
+    println!("{}", usage(&stack));
+    future::pending().await
+}
+
+/// The environment of all functions, for `cargo lambda watch --env-file`. Each reads its own variables.
+async fn functions_environment(stack: &StackDescription) -> Result<String> {
+    let mut lines = String::new();
+    for (name, value) in stack.function_environment().await? {
+        writeln!(lines, "{name}={value}").expect("a text takes all writes");
+    }
+    Ok(lines)
+}
+
+fn usage(stack: &StackDescription) -> String {
+    let endpoint = &stack.endpoint;
+    let mut text = format!(
+        "\nThe stack is up. In another terminal:\n\n  \
+           export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1 \\\n         \
+           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n"
+    );
+    for (name, value) in &stack.outputs {
+        if name.ends_with("StateMachineArn") {
+            write!(
+                text,
+                "  aws stepfunctions start-execution --state-machine-arn {value} \\\n    \
+                   --input '{{\"name\":\"pizza_callback\",\"order\":\"pizza funghi\"}}'\n"
+            )
+            .expect("a text takes all writes");
+        }
+    }
+    text.push_str("\nOne function, with your changes, against this stack:\n\n");
+    text.push_str("  cargo lambda watch --env-file target/local/functions.env\n");
+    text.push_str("  cargo lambda invoke pizza-baker --data-file events/pizza-baker/callback-order.json\n");
+    text.push_str("\nCtrl-C stops it.");
+    text
+}
