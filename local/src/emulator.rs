@@ -18,13 +18,25 @@ const ARTIFACT_BUCKET: &str = "sfn-callbacks-artifacts";
 /// How long the emulator may take to serve.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A running emulator. It ends, with all functions, when this is dropped.
+/// A running emulator. It ends, with all functions, when this is dropped; logs stay.
 #[derive(Debug)]
 pub struct Emulator {
-    /// Held for its drop.
+    /// Held for their drop, in this order.
     _process: ProcessGroup,
+    _temporary: TemporaryFolder,
     endpoint: String,
     folder: PathBuf,
+}
+
+#[derive(Debug)]
+struct TemporaryFolder(PathBuf);
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
+        }
+    }
 }
 
 impl Emulator {
@@ -46,9 +58,9 @@ impl Emulator {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        for name in ["functions", "tmp"] {
-            fs::create_dir_all(folder.join(name))?;
-        }
+        fs::create_dir_all(folder.join("functions"))?;
+        let temporary = TemporaryFolder(folder.join("tmp"));
+        fs::create_dir(&temporary.0)?;
         let log = folder.join("emulator.log");
         let endpoint = format!("http://127.0.0.1:{port}");
 
@@ -63,7 +75,7 @@ impl Emulator {
             .env("AWS_ENDPOINT_URL", &endpoint)
             .env("AUTH", "true")
             .env("IOT_MTLS_ENABLED", "0")
-            .env("TMPDIR", folder.join("tmp"))
+            .env("TMPDIR", &temporary.0)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(local_credentials())
             // The emulator ends when this pipe closes, even if this process is killed.
@@ -82,7 +94,7 @@ impl Emulator {
             step.detail("waiting for it to serve");
             sleep(Duration::from_millis(100)).await;
         }
-        Ok(Self { _process: process, endpoint, folder })
+        Ok(Self { _process: process, _temporary: temporary, endpoint, folder })
     }
 
     /// The endpoint of all its services, `http://127.0.0.1:<port>`.

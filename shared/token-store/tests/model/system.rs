@@ -1,0 +1,333 @@
+//! The world around one or two callback keys: calls in flight, a store, and tasks that wait, are resumed or time out.
+//!
+//! The calls are the crate's own protocol steps and the store is its own [`Update::apply`]. A crash needs no action of
+//! its own: a call that is never scheduled again has crashed, and every state is checked as if all had.
+
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use stateright::{Model, Property};
+use token_store::{
+    Attempt, Item, Outcome, Pair, Predicate, RETENTION, TaskToken, Update, Wait, WaitStarted, Write, Written,
+    protocol::{Complete, Intent, Redeliver, Register, Sent, Step, begin},
+};
+
+use crate::properties::{self, History};
+
+/// A set of calls to interleave. Equal calls are duplicates of one another.
+#[derive(Clone)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub calls: Vec<Caller>,
+}
+
+/// The scenario, and a store that may be broken on purpose.
+pub struct System {
+    pub scenario: Scenario,
+    pub store: Store,
+    /// The predicates and changes that were used, to break them one by one.
+    pub seen: Mutex<BTreeSet<Part>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    Faithful,
+    Without(Part),
+    /// Every key leads to the same item.
+    MixesUpKeys,
+}
+
+/// One predicate of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    pub write: Write,
+    pub alternative: usize,
+    pub predicate: usize,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq)]
+pub struct State {
+    pub items: Vec<Option<Item>>,
+    pub calls: Vec<Shared<Caller>>,
+    pub tasks: Vec<Task>,
+    pub history: History,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub enum Task {
+    Waiting,
+    TimedOut,
+    Took(Outcome),
+}
+
+/// One call of the crate, at one moment of its life.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct Caller {
+    pub key: usize,
+    pub now: SystemTime,
+    pub begun: bool,
+    pub call: Call,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub enum Call {
+    Register(Step<Register>),
+    Complete(Step<Complete>),
+    Redeliver(Step<Redeliver>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The call's next conditional write, from beginning to end: DynamoDB makes one at a time.
+    Write(usize),
+    /// The call's outcome reaches Step Functions, and the answer the call.
+    Send(usize),
+    /// As `Send`, but the SDK had to ask twice: the answer to the first request was lost.
+    SendTwice(usize),
+    TimeOut(usize),
+}
+
+pub const TODAY: SystemTime = UNIX_EPOCH;
+
+/// A time at which all that was written today has expired.
+pub fn much_later() -> SystemTime {
+    TODAY + 2 * RETENTION
+}
+
+pub fn token(task: usize) -> TaskToken {
+    TaskToken::new(task.to_string()).unwrap()
+}
+
+pub fn task(token: &TaskToken) -> usize {
+    token.expose().parse().unwrap()
+}
+
+/// Registers the wait of `task`; a task with a higher number began to wait later.
+pub fn register(key: usize, task: usize, now: SystemTime) -> Caller {
+    let started = WaitStarted::new("2026-03-01T12:00:00.000Z", u32::try_from(task).unwrap()).unwrap();
+    let wait = Wait { started, deadline: now + Duration::from_secs(60), execution: String::new() };
+    let call = Call::Register(begin(Register::new(token(task), wait, now)));
+    Caller { key, now, begun: false, call }
+}
+
+pub fn complete(key: usize, outcome: u8, now: SystemTime) -> Caller {
+    let outcome = Outcome::success(outcome.to_string()).unwrap();
+    Caller { key, now, begun: false, call: Call::Complete(begin(Complete::new(outcome, now))) }
+}
+
+pub fn redeliver(key: usize, now: SystemTime) -> Caller {
+    Caller { key, now, begun: false, call: Call::Redeliver(begin(Redeliver::new(now))) }
+}
+
+impl System {
+    pub fn write(&self, item: Option<&Item>, update: &Update) -> Written {
+        let broken;
+        let update = match self.store {
+            Store::Without(part) if part.write == update.write => {
+                let mut without = update.clone();
+                without.any_of[part.alternative].remove(part.predicate);
+                broken = without;
+                &broken
+            }
+            _ => update,
+        };
+        update.apply(item).map_or_else(|| Written::Refused(item.cloned()), Written::Stored)
+    }
+
+    fn note(&self, update: &Update) {
+        let mut seen = self.seen.lock().unwrap();
+        for (alternative, all_of) in update.any_of.iter().enumerate() {
+            seen.extend((0..all_of.len()).map(|predicate| Part {
+                write: update.write,
+                alternative,
+                predicate,
+            }));
+        }
+    }
+
+    fn item_of(&self, key: usize) -> usize {
+        if self.store == Store::MixesUpKeys { 0 } else { key }
+    }
+}
+
+impl Model for System {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let calls = &self.scenario.calls;
+        let tasks = calls.iter().filter_map(Caller::registers).max().map_or(0, |highest| highest + 1);
+        let keys = calls.iter().map(|call| call.key).max().map_or(0, |highest| highest + 1);
+        vec![State {
+            items: vec![None; keys],
+            calls: calls.iter().cloned().map(Shared::new).collect(),
+            tasks: vec![Task::Waiting; tasks],
+            history: History::new(tasks),
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        // No call outlives the retention: once a later one has begun, the earlier ones have ended or crashed.
+        let now = state.calls.iter().filter(|call| call.begun).map(|call| call.now).max();
+        for (index, call) in state.calls.iter().enumerate() {
+            let twin = index > 0 && state.calls[index - 1] == *call;
+            if twin || now.is_some_and(|now| call.now < now) {
+                continue;
+            }
+            match call.call.pending() {
+                Pending::Write(_) => actions.push(Action::Write(index)),
+                Pending::Send(_) => actions.extend([Action::Send(index), Action::SendTwice(index)]),
+                Pending::Nothing => {}
+            }
+        }
+        let waiting = state.tasks.iter().enumerate().filter(|(_, task)| **task == Task::Waiting);
+        actions.extend(waiting.map(|(task, _)| Action::TimeOut(task)));
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::TimeOut(task) => state.tasks[task] = Task::TimedOut,
+            Action::Write(index) => {
+                let mut caller = Caller::clone(&state.calls[index]);
+                let Pending::Write(update) = caller.call.pending() else { return None };
+                self.note(update);
+                let key = self.item_of(caller.key);
+                let before = state.items[key].clone();
+                let written = self.write(before.as_ref(), update);
+                if let Written::Stored(after) = &written {
+                    properties::check_write(&mut state, &caller, update, before.as_ref(), after);
+                    state.items[key] = Some(after.clone());
+                }
+                caller.begun = true;
+                caller.call = caller.call.written(written);
+                properties::check_answer(&mut state, &caller);
+                state.calls[index] = Shared::new(caller);
+            }
+            Action::Send(index) | Action::SendTwice(index) => {
+                let mut caller = Caller::clone(&state.calls[index]);
+                let Pending::Send(pair) = caller.call.pending() else { return None };
+                let (task, outcome) = (task(&pair.registered.token), pair.completed.outcome.clone());
+                properties::check_send(&mut state, caller.key, task, &outcome);
+                let taken = state.tasks[task] == Task::Waiting;
+                let sent = match action {
+                    Action::SendTwice(_) => Sent::Closed(Attempt::Repeat),
+                    _ if taken => Sent::Taken,
+                    _ => Sent::Closed(Attempt::First),
+                };
+                if taken {
+                    state.tasks[task] = Task::Took(outcome);
+                }
+                properties::check_taken(&mut state);
+                caller.call = caller.call.sent(sent);
+                state.calls[index] = Shared::new(caller);
+            }
+        }
+        state.calls.sort_by_key(|call| call.hash);
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
+
+/// What a call waits for.
+pub enum Pending<'a> {
+    Write(&'a Update),
+    Send(&'a Pair),
+    Nothing,
+}
+
+impl Call {
+    pub fn pending(&self) -> Pending<'_> {
+        fn of<I: Intent>(step: &Step<I>) -> Pending<'_> {
+            match step {
+                Step::Write(writing) => Pending::Write(writing.update()),
+                Step::Send(sending) => Pending::Send(sending.pair()),
+                Step::Done(_) => Pending::Nothing,
+            }
+        }
+        match self {
+            Self::Register(step) => of(step),
+            Self::Complete(step) => of(step),
+            Self::Redeliver(step) => of(step),
+        }
+    }
+
+    pub fn written(self, written: Written) -> Self {
+        fn after<I: Intent>(step: Step<I>, written: Written) -> Step<I> {
+            let Step::Write(writing) = step else { panic!("the call does not write") };
+            writing.resume(written)
+        }
+        match self {
+            Self::Register(step) => Self::Register(after(step, written)),
+            Self::Complete(step) => Self::Complete(after(step, written)),
+            Self::Redeliver(step) => Self::Redeliver(after(step, written)),
+        }
+    }
+
+    pub fn sent(self, sent: Sent) -> Self {
+        fn after<I: Intent>(step: Step<I>, sent: Sent) -> Step<I> {
+            let Step::Send(sending) = step else { panic!("the call does not send") };
+            sending.resume(sent)
+        }
+        match self {
+            Self::Register(step) => Self::Register(after(step, sent)),
+            Self::Complete(step) => Self::Complete(after(step, sent)),
+            Self::Redeliver(step) => Self::Redeliver(after(step, sent)),
+        }
+    }
+}
+
+impl Caller {
+    fn registers(&self) -> Option<usize> {
+        let (Call::Register(_), Pending::Write(update)) = (&self.call, self.call.pending()) else {
+            return None;
+        };
+        let older = update.any_of.iter().flatten().find_map(|predicate| match predicate {
+            Predicate::OlderWait(started) => Some(started),
+            _ => None,
+        });
+        older.map(|started| started.as_str().rsplit_once('#').unwrap().1.parse().unwrap())
+    }
+}
+
+/// A value that is hashed once, because states are compared by their hashes and change in one place at a time.
+#[derive(Clone, Debug)]
+pub struct Shared<T> {
+    value: Arc<T>,
+    hash: u64,
+}
+
+impl<T: Hash> Shared<T> {
+    fn new(value: T) -> Self {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        Self { hash: hasher.finish(), value: Arc::new(value) }
+    }
+}
+
+impl<T> std::ops::Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl<T> Hash for Shared<T> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.hash);
+    }
+}
