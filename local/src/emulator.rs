@@ -120,3 +120,26 @@ fn tail(log: &Path) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Progress;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_said() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let tools = Tools {
+            emulator_python: PathBuf::new(),
+            sam: PathBuf::new(),
+            cargo_lambda_folder: PathBuf::new(),
+        };
+        let step = Progress::default().step("Starting");
+
+        let started = Emulator::start(&Workspace::this(), &tools, Some(port), &step).await;
+
+        let expected = format!("port {port} is taken by another process; choose another one with --port");
+        assert_eq!(started.unwrap_err().to_string(), expected);
+    }
+}

@@ -122,3 +122,53 @@ async fn run_to_end(command: &mut Command, log: &Path, step: &Step) -> Result<(E
 fn output_file(reader: std::io::PipeReader) -> std::fs::File {
     std::os::fd::OwnedFd::from(reader).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Progress;
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[tokio::test]
+    async fn dropping_a_group_ends_what_its_child_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let alive = folder.path().join("alive");
+        let script = format!("(while sleep 0.05; do touch {}; done) & wait", alive.display());
+
+        let group = ProcessGroup::spawn(&mut shell(&script)).unwrap();
+        while !alive.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let id = group.id;
+        drop(group);
+
+        assert!(test_kill_process_group(id).is_err(), "the group is gone");
+    }
+
+    #[tokio::test]
+    async fn a_failed_tool_is_reported_with_its_last_lines_and_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("logs/tool.log");
+        let step = Progress::default().step("a tool");
+
+        let error =
+            run_logged(&mut shell("seq 1 30; echo broken >&2; exit 3"), &log, &step).await.unwrap_err();
+
+        let text = error.to_string();
+        assert!(text.contains("sh failed (exit status: 3):\n17\n18\n"), "{text}");
+        assert!(text.contains(&format!("30\nbroken\nAll of its output: {}", log.display())), "{text}");
+        assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 31);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let error = ProcessGroup::spawn(&mut Command::new("no-such-program")).unwrap_err();
+
+        assert_eq!(error.to_string(), "cannot start no-such-program");
+    }
+}

@@ -87,7 +87,7 @@ async fn python_tool(workspace: &Workspace, progress: &Progress, name: &str, tit
 
     install_once(&folder, progress, title, async |step| {
         let log = log(workspace, name);
-        create_environment(&folder, &log, step).await?;
+        create_environment("python3", &folder, &log, step).await?;
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args([
             "-m",
@@ -106,16 +106,16 @@ async fn python_tool(workspace: &Workspace, progress: &Progress, name: &str, tit
     Ok(folder)
 }
 
-async fn create_environment(folder: &Path, log: &Path, step: &Step) -> Result<()> {
-    let python = Command::new("python3")
+async fn create_environment(python: &str, folder: &Path, log: &Path, step: &Step) -> Result<()> {
+    let version = Command::new(python)
         .args(["-c", "import sys; sys.exit(sys.version_info < (3, 10))"])
         .status()
         .await
         .with_context(|| format!("{PYTHON} is needed, as `python3` on the PATH"))?;
-    if !python.success() {
-        bail!("`python3` is older than that; {PYTHON} is needed");
+    if !version.success() {
+        bail!("`{python}` is older than that: {PYTHON} is needed");
     }
-    let mut venv = Command::new("python3");
+    let mut venv = Command::new(python);
     run_logged(venv.args(["-m", "venv", "--clear"]).arg(folder), log, step)
         .await
         .context("Python's `venv` module does not work; on Debian and Ubuntu: apt install python3-venv")
@@ -173,4 +173,82 @@ fn link(folder: &Path, programs: &[&Path]) -> Result<()> {
 
 fn log(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.local().join(format!("logs/install-{name}.log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, os::unix::fs::PermissionsExt, time::Duration};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_or_cancelled_installation_leaves_no_folder() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("tool");
+        let half = async |_: &Step| {
+            fs::create_dir(&folder)?;
+            bail!("no network")
+        };
+        let endless = async |_: &Step| {
+            fs::create_dir(&folder)?;
+            pending().await
+        };
+
+        let failed = install_once(&folder, &Progress::default(), "a tool", half).await;
+        assert_eq!(failed.unwrap_err().to_string(), "no network");
+        assert!(!folder.exists());
+
+        let progress = Progress::default();
+        let installation = install_once(&folder, &progress, "a tool", endless);
+        assert!(tokio::time::timeout(Duration::from_millis(50), installation).await.is_err());
+        assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_installation_left_is_replaced_and_what_is_installed_is_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("tool");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("half"), "").unwrap();
+        let whole = async |_: &Step| Ok(fs::create_dir(&folder)?);
+
+        install_once(&folder, &Progress::default(), "a tool", whole).await.unwrap();
+        assert!(!folder.join("half").exists());
+
+        let again = async |_: &Step| bail!("installed twice");
+        install_once(&folder, &Progress::default(), "a tool", again).await.unwrap();
+    }
+
+    async fn environment_of(python: &str) -> String {
+        let parent = tempfile::tempdir().unwrap();
+        let step = Progress::default().step("a tool");
+        let error =
+            create_environment(python, &parent.path().join("tool"), &parent.path().join("log"), &step).await;
+        format!("{:#}", error.unwrap_err())
+    }
+
+    fn fake_python(script: &str) -> tempfile::TempPath {
+        let python = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&python, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        python
+    }
+
+    #[tokio::test]
+    async fn a_missing_or_old_python_or_a_missing_venv_module_is_said() {
+        let old = fake_python("exit 1");
+        let without_venv = fake_python("[ \"$1\" = -c ] && exit 0; echo No module named venv; exit 1");
+
+        let missing = environment_of("no-such-python").await;
+        let old = environment_of(old.to_str().unwrap()).await;
+        let without_venv = environment_of(without_venv.to_str().unwrap()).await;
+
+        assert!(missing.starts_with("Python 3.10 or newer is needed, as `python3` on the PATH"), "{missing}");
+        assert!(old.ends_with("is older than that: Python 3.10 or newer is needed"), "{old}");
+        assert!(
+            without_venv.starts_with("Python's `venv` module does not work; on Debian and Ubuntu:"),
+            "{without_venv}"
+        );
+        assert!(without_venv.contains("No module named venv"), "{without_venv}");
+    }
 }

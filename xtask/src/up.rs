@@ -3,7 +3,7 @@
 use std::{fmt::Write, fs, future, process::ExitCode};
 
 use anyhow::Result;
-use local_stack::{Progress, Stack, StackDescription, Workspace};
+use local_stack::{Progress, Stack, StackDescription, Workspace, sam::local_credentials};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -25,13 +25,13 @@ pub(crate) async fn run(
     future::pending().await
 }
 
-/// The environment of all functions, for `cargo lambda watch --env-file`. Each reads its own variables.
+/// The environment of all functions, for `cargo lambda watch --invoke-address 127.0.0.1 --env-file`. Each reads its own variables, and none
+/// reaches AWS.
 async fn functions_environment(stack: &StackDescription) -> Result<String> {
-    let mut lines = String::new();
-    for (name, value) in stack.function_environment().await? {
-        writeln!(lines, "{name}={value}").expect("a text takes all writes");
-    }
-    Ok(lines)
+    let mut variables = stack.function_environment().await?;
+    variables.extend(local_credentials().map(|(name, value)| (name.to_owned(), value.to_owned())));
+    variables.insert("AWS_ENDPOINT_URL".to_owned(), stack.endpoint.clone());
+    Ok(variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
 fn usage(stack: &StackDescription) -> String {
@@ -52,7 +52,7 @@ fn usage(stack: &StackDescription) -> String {
         }
     }
     text.push_str("\nOne function, with your changes, against this stack:\n\n");
-    text.push_str("  cargo lambda watch --env-file target/local/functions.env\n");
+    text.push_str("  cargo lambda watch --invoke-address 127.0.0.1 --env-file target/local/functions.env\n");
     text.push_str("  cargo lambda invoke pizza-baker --data-file events/pizza-baker/callback-order.json\n");
     text.push_str("\nCtrl-C stops it.");
     text

@@ -63,3 +63,17 @@ async fn a_baker_that_breaks_while_it_works_still_brings_the_pizza() -> Result<(
     the_pizza_still_comes(&kitchen, throttled, Expected { ready: 1, resumed: 1 }).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_deployment_that_fails_says_which_resource() -> Result<()> {
+    let shared = StackDescription::of_this_test_run()?;
+    let template =
+        shared.built_template()?.replace("Type: AWS::SQS::Queue\n", "Type: AWS::SQS::NoSuchThing\n");
+
+    let failed = shared.deploy_copy("not-deployable", &template, &[]).await;
+
+    let error = format!("{:#}", failed.unwrap_err());
+    assert!(error.contains("sam deploy of not-deployable failed"), "{error}");
+    assert!(error.contains("AWS::SQS::NoSuchThing"), "{error}");
+    Ok(())
+}

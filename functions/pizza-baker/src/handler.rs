@@ -142,7 +142,7 @@ async fn serve(
         Some(token) => match call_back(&baker.callbacks, token, result).await {
             Ok(()) => info!(execution, "workflow resumed"),
             Err(CallbackError::TaskClosed { .. }) => {
-                info!(execution, "workflow was resumed before, or has ended")
+                info!(execution, "workflow was resumed before, or has ended");
             }
             Err(error) => return Err(error.into()),
         },

@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    fn bake_time(value: Value) -> Result<Option<Duration>, String> {
+    fn bake_time(value: &Value) -> Result<Option<Duration>, String> {
         Order::from_input(&json!({ "order": "pizza funghi", "bakeTime": value }))
             .map(|order| order.bake_time)
             .map_err(|error| function_runtime::error::chain(&error))
@@ -79,16 +79,16 @@ mod tests {
 
     #[test]
     fn seconds_are_a_number_or_text() {
-        assert_eq!(bake_time(json!(60)), Ok(Some(Duration::from_secs(60))));
-        assert_eq!(bake_time(json!("2.5")), Ok(Some(Duration::from_millis(2500))));
-        assert_eq!(bake_time(json!(null)), Ok(None));
+        assert_eq!(bake_time(&json!(60)), Ok(Some(Duration::from_secs(60))));
+        assert_eq!(bake_time(&json!("2.5")), Ok(Some(Duration::from_millis(2500))));
+        assert_eq!(bake_time(&json!(null)), Ok(None));
     }
 
     #[test]
     fn other_bake_times_are_refused() {
         for value in [json!("soon"), json!(-1), json!(true), json!("NaN"), json!(1e300)] {
             assert_eq!(
-                bake_time(value),
+                bake_time(&value),
                 Err("the order cannot be read: `bakeTime` must be a number of seconds, zero or more".into())
             );
         }

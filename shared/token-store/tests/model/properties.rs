@@ -11,27 +11,27 @@ use token_store::{
 use crate::system::{self, Call, Caller, State, Store, System, Task, task};
 
 /// 1. Nothing is lost: once both halves are written, a repeat resumes the task or records why not.
-pub const NOTHING_IS_LOST: &str = "nothing is lost";
+pub(crate) const NOTHING_IS_LOST: &str = "nothing is lost";
 /// 2. The first outcome recorded for a wait is the only one that is ever sent for it.
-pub const FIRST_OUTCOME_ONLY: &str = "only the first outcome recorded for a wait is sent for it";
+pub(crate) const FIRST_OUTCOME_ONLY: &str = "only the first outcome recorded for a wait is sent for it";
 /// 3. A token only ever receives the outcome recorded under its own key.
-pub const OWN_KEY_ONLY: &str = "a token receives only what was recorded under its own key";
+pub(crate) const OWN_KEY_ONLY: &str = "a token receives only what was recorded under its own key";
 /// 4. A newer wait supersedes an older one, never the reverse.
-pub const NEWER_WAIT_WINS: &str = "a newer wait is never replaced by an older one";
+pub(crate) const NEWER_WAIT_WINS: &str = "a newer wait is never replaced by an older one";
 /// 4. Late outcomes are handed on, those that may have been used are not.
-pub const USED_ONCE: &str = "what was recorded once is used once";
+pub(crate) const USED_ONCE: &str = "what was recorded once is used once";
 /// What the operator and the third party are told is so.
-pub const TRUE_RECORD: &str = "records and answers are true";
+pub(crate) const TRUE_RECORD: &str = "records and answers are true";
 /// Repeats after the record send nothing and change nothing.
-pub const QUIET_WHEN_RECORDED: &str = "a recorded delivery stays as it is";
+pub(crate) const QUIET_WHEN_RECORDED: &str = "a recorded delivery stays as it is";
 /// A half that has expired meets nobody.
-pub const EXPIRED_IS_ABSENT: &str = "what has expired counts as absent";
+pub(crate) const EXPIRED_IS_ABSENT: &str = "what has expired counts as absent";
 /// What the list of waiting items and the repeats rely on.
-pub const WELL_FORMED: &str = "an item is well formed";
+pub(crate) const WELL_FORMED: &str = "an item is well formed";
 
 /// What happened, as far as the properties need it.
 #[derive(Clone, Debug, Hash, PartialEq)]
-pub struct History {
+pub(crate) struct History {
     /// The first outcome that stood beside the registration of each task.
     first_outcome: Vec<Option<Outcome>>,
     /// The keys under which each outcome was recorded, one entry for each time.
@@ -40,12 +40,12 @@ pub struct History {
 }
 
 impl History {
-    pub fn new(tasks: usize) -> Self {
+    pub(crate) fn new(tasks: usize) -> Self {
         Self { first_outcome: vec![None; tasks], recorded: BTreeMap::new(), broken: BTreeSet::new() }
     }
 }
 
-pub fn all() -> Vec<Property<System>> {
+pub(crate) fn all() -> Vec<Property<System>> {
     fn never_broken(_: &System, state: &State, name: &'static str) -> bool {
         !state.history.broken.contains(name)
     }
@@ -95,7 +95,7 @@ fn a_repeat_would_finish(system: &System, state: &State) -> bool {
     })
 }
 
-pub fn check_write(state: &mut State, caller: &Caller, update: &Update, before: Option<&Item>, after: &Item) {
+pub(crate) fn check_write(state: &mut State, caller: &Caller, update: &Update, before: Option<&Item>, after: &Item) {
     let fresh = before.is_none_or(|before| before.has_expired(caller.now));
     if matches!(update.write, Write::Complete | Write::CompleteAnew)
         && let Some(completed) = &after.completed
@@ -147,7 +147,7 @@ pub fn check_write(state: &mut State, caller: &Caller, update: &Update, before: 
     state.history.broken.extend(broken);
 }
 
-pub fn check_send(state: &mut State, key: usize, task: usize, outcome: &Outcome) {
+pub(crate) fn check_send(state: &mut State, key: usize, task: usize, outcome: &Outcome) {
     let first = state.history.first_outcome[task].as_ref();
     if first != Some(outcome) {
         state.history.broken.insert(FIRST_OUTCOME_ONLY);
@@ -157,7 +157,7 @@ pub fn check_send(state: &mut State, key: usize, task: usize, outcome: &Outcome)
     }
 }
 
-pub fn check_taken(state: &mut State) {
+pub(crate) fn check_taken(state: &mut State) {
     for (outcome, recorded) in &state.history.recorded {
         let took = |task: &&Task| matches!(task, Task::Took(taken) if name(taken) == *outcome);
         if state.tasks.iter().filter(took).count() > recorded.len() {
@@ -166,7 +166,7 @@ pub fn check_taken(state: &mut State) {
     }
 }
 
-pub fn check_answer(state: &mut State, caller: &Caller) {
+pub(crate) fn check_answer(state: &mut State, caller: &Caller) {
     let took = |wanted: &dyn Fn(usize) -> bool| {
         state.tasks.iter().enumerate().any(|(task, is)| wanted(task) && matches!(is, Task::Took(_)))
     };
@@ -209,4 +209,4 @@ fn name(outcome: &Outcome) -> String {
 }
 
 /// Kept here so that every way to break the store is named beside what it breaks.
-pub const STORES_THAT_BREAK: [(Store, &str); 1] = [(Store::MixesUpKeys, OWN_KEY_ONLY)];
+pub(crate) const STORES_THAT_BREAK: [(Store, &str); 1] = [(Store::MixesUpKeys, OWN_KEY_ONLY)];

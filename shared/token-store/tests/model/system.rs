@@ -20,21 +20,21 @@ use crate::properties::{self, History};
 
 /// A set of calls to interleave. Equal calls are duplicates of one another.
 #[derive(Clone)]
-pub struct Scenario {
-    pub name: &'static str,
-    pub calls: Vec<Caller>,
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) calls: Vec<Caller>,
 }
 
 /// The scenario, and a store that may be broken on purpose.
-pub struct System {
-    pub scenario: Scenario,
-    pub store: Store,
+pub(crate) struct System {
+    pub(crate) scenario: Scenario,
+    pub(crate) store: Store,
     /// The predicates and changes that were used, to break them one by one.
-    pub seen: Mutex<BTreeSet<Part>>,
+    pub(crate) seen: Mutex<BTreeSet<Part>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+pub(crate) enum Store {
     Faithful,
     Without(Part),
     /// Every key leads to the same item.
@@ -43,22 +43,23 @@ pub enum Store {
 
 /// One predicate of one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Part {
-    pub write: Write,
-    pub alternative: usize,
-    pub predicate: usize,
+pub(crate) struct Part {
+    pub(crate) write: Write,
+    pub(crate) alternative: usize,
+    pub(crate) predicate: usize,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq)]
-pub struct State {
-    pub items: Vec<Option<Item>>,
-    pub calls: Vec<Shared<Caller>>,
-    pub tasks: Vec<Task>,
-    pub history: History,
+pub(crate) struct State {
+    pub(crate) items: Vec<Option<Item>>,
+    pub(crate) calls: Vec<Shared<Caller>>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) now: SystemTime,
+    pub(crate) history: History,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
-pub enum Task {
+pub(crate) enum Task {
     Waiting,
     TimedOut,
     Took(Outcome),
@@ -66,65 +67,66 @@ pub enum Task {
 
 /// One call of the crate, at one moment of its life.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
-pub struct Caller {
-    pub key: usize,
-    pub now: SystemTime,
-    pub begun: bool,
-    pub call: Call,
+pub(crate) struct Caller {
+    pub(crate) key: usize,
+    pub(crate) now: SystemTime,
+    pub(crate) call: Call,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     Register(Step<Register>),
     Complete(Step<Complete>),
     Redeliver(Step<Redeliver>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// The call's next conditional write, from beginning to end: DynamoDB makes one at a time.
     Write(usize),
     /// The call's outcome reaches Step Functions, and the answer the call.
     Send(usize),
     /// As `Send`, but the SDK had to ask twice: the answer to the first request was lost.
     SendTwice(usize),
-    TimeOut(usize),
+    /// As `Send`, but the task has timed out at some moment before. Nothing else looks at a task, so it makes no
+    /// difference when.
+    SendAfterTimeout(usize),
 }
 
-pub const TODAY: SystemTime = UNIX_EPOCH;
+pub(crate) const TODAY: SystemTime = UNIX_EPOCH;
 
 /// A time at which all that was written today has expired.
-pub fn much_later() -> SystemTime {
+pub(crate) fn much_later() -> SystemTime {
     TODAY + 2 * RETENTION
 }
 
-pub fn token(task: usize) -> TaskToken {
+pub(crate) fn token(task: usize) -> TaskToken {
     TaskToken::new(task.to_string()).unwrap()
 }
 
-pub fn task(token: &TaskToken) -> usize {
+pub(crate) fn task(token: &TaskToken) -> usize {
     token.expose().parse().unwrap()
 }
 
 /// Registers the wait of `task`; a task with a higher number began to wait later.
-pub fn register(key: usize, task: usize, now: SystemTime) -> Caller {
+pub(crate) fn register(key: usize, task: usize, now: SystemTime) -> Caller {
     let started = WaitStarted::new("2026-03-01T12:00:00.000Z", u32::try_from(task).unwrap()).unwrap();
     let wait = Wait { started, deadline: now + Duration::from_secs(60), execution: String::new() };
     let call = Call::Register(begin(Register::new(token(task), wait, now)));
-    Caller { key, now, begun: false, call }
+    Caller { key, now, call }
 }
 
-pub fn complete(key: usize, outcome: u8, now: SystemTime) -> Caller {
+pub(crate) fn complete(key: usize, outcome: u8, now: SystemTime) -> Caller {
     let outcome = Outcome::success(outcome.to_string()).unwrap();
-    Caller { key, now, begun: false, call: Call::Complete(begin(Complete::new(outcome, now))) }
+    Caller { key, now, call: Call::Complete(begin(Complete::new(outcome, now))) }
 }
 
-pub fn redeliver(key: usize, now: SystemTime) -> Caller {
-    Caller { key, now, begun: false, call: Call::Redeliver(begin(Redeliver::new(now))) }
+pub(crate) fn redeliver(key: usize, now: SystemTime) -> Caller {
+    Caller { key, now, call: Call::Redeliver(begin(Redeliver::new(now))) }
 }
 
 impl System {
-    pub fn write(&self, item: Option<&Item>, update: &Update) -> Written {
+    pub(crate) fn write(&self, item: Option<&Item>, update: &Update) -> Written {
         let broken;
         let update = match self.store {
             Store::Without(part) if part.write == update.write => {
@@ -149,6 +151,40 @@ impl System {
         }
     }
 
+    fn let_write(&self, state: &mut State, caller: &Caller) -> Option<Call> {
+        let Pending::Write(update) = caller.call.pending() else { return None };
+        self.note(update);
+        let key = self.item_of(caller.key);
+        let before = state.items[key].clone();
+        let mut written = self.write(before.as_ref(), update);
+        if let Written::Stored(after) = &mut written {
+            properties::check_write(state, caller, update, before.as_ref(), after);
+            // The protocol asks only whether there was more than one; counting on would make equal states differ.
+            after.attempts = after.attempts.min(2);
+            state.items[key] = Some(after.clone());
+        }
+        Some(caller.call.clone().written(written))
+    }
+
+    fn let_send(&self, state: &mut State, caller: &Caller, action: &Action) -> Option<Call> {
+        let Pending::Send(pair) = caller.call.pending() else { return None };
+        let (task, outcome) = (task(&pair.registered.token), pair.completed.outcome.clone());
+        properties::check_send(state, caller.key, task, &outcome);
+        if let Action::SendAfterTimeout(_) = action {
+            state.tasks[task] = Task::TimedOut;
+        }
+        let taken = state.tasks[task] == Task::Waiting;
+        if taken {
+            state.tasks[task] = Task::Took(outcome);
+        }
+        properties::check_taken(state);
+        Some(caller.call.clone().sent(match action {
+            Action::SendTwice(_) => Sent::Closed(Attempt::Repeat),
+            _ if taken => Sent::Taken,
+            _ => Sent::Closed(Attempt::First),
+        }))
+    }
+
     fn item_of(&self, key: usize) -> usize {
         if self.store == Store::MixesUpKeys { 0 } else { key }
     }
@@ -162,72 +198,55 @@ impl Model for System {
         let calls = &self.scenario.calls;
         let tasks = calls.iter().filter_map(Caller::registers).max().map_or(0, |highest| highest + 1);
         let keys = calls.iter().map(|call| call.key).max().map_or(0, |highest| highest + 1);
+        let mut calls: Vec<_> = calls.iter().cloned().map(Shared::new).collect();
+        calls.sort_by_key(|call| call.hash);
         vec![State {
             items: vec![None; keys],
-            calls: calls.iter().cloned().map(Shared::new).collect(),
+            calls,
             tasks: vec![Task::Waiting; tasks],
+            now: TODAY,
             history: History::new(tasks),
         }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        // No call outlives the retention: once a later one has begun, the earlier ones have ended or crashed.
-        let now = state.calls.iter().filter(|call| call.begun).map(|call| call.now).max();
         for (index, call) in state.calls.iter().enumerate() {
             let twin = index > 0 && state.calls[index - 1] == *call;
-            if twin || now.is_some_and(|now| call.now < now) {
+            // No call outlives the retention: once a later one has begun, the earlier ones have ended or crashed.
+            if twin || call.now < state.now {
                 continue;
             }
             match call.call.pending() {
                 Pending::Write(_) => actions.push(Action::Write(index)),
-                Pending::Send(_) => actions.extend([Action::Send(index), Action::SendTwice(index)]),
+                Pending::Send(pair) => {
+                    actions.extend([Action::Send(index), Action::SendTwice(index)]);
+                    if state.tasks[task(&pair.registered.token)] == Task::Waiting {
+                        actions.push(Action::SendAfterTimeout(index));
+                    }
+                }
                 Pending::Nothing => {}
             }
         }
-        let waiting = state.tasks.iter().enumerate().filter(|(_, task)| **task == Task::Waiting);
-        actions.extend(waiting.map(|(task, _)| Action::TimeOut(task)));
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
-        match action {
-            Action::TimeOut(task) => state.tasks[task] = Task::TimedOut,
-            Action::Write(index) => {
-                let mut caller = Caller::clone(&state.calls[index]);
-                let Pending::Write(update) = caller.call.pending() else { return None };
-                self.note(update);
-                let key = self.item_of(caller.key);
-                let before = state.items[key].clone();
-                let written = self.write(before.as_ref(), update);
-                if let Written::Stored(after) = &written {
-                    properties::check_write(&mut state, &caller, update, before.as_ref(), after);
-                    state.items[key] = Some(after.clone());
-                }
-                caller.begun = true;
-                caller.call = caller.call.written(written);
-                properties::check_answer(&mut state, &caller);
-                state.calls[index] = Shared::new(caller);
-            }
-            Action::Send(index) | Action::SendTwice(index) => {
-                let mut caller = Caller::clone(&state.calls[index]);
-                let Pending::Send(pair) = caller.call.pending() else { return None };
-                let (task, outcome) = (task(&pair.registered.token), pair.completed.outcome.clone());
-                properties::check_send(&mut state, caller.key, task, &outcome);
-                let taken = state.tasks[task] == Task::Waiting;
-                let sent = match action {
-                    Action::SendTwice(_) => Sent::Closed(Attempt::Repeat),
-                    _ if taken => Sent::Taken,
-                    _ => Sent::Closed(Attempt::First),
-                };
-                if taken {
-                    state.tasks[task] = Task::Took(outcome);
-                }
-                properties::check_taken(&mut state);
-                caller.call = caller.call.sent(sent);
-                state.calls[index] = Shared::new(caller);
-            }
+        let (Action::Write(index)
+        | Action::Send(index)
+        | Action::SendTwice(index)
+        | Action::SendAfterTimeout(index)) = action;
+        let mut caller = Caller::clone(&state.calls.remove(index));
+        state.now = caller.now;
+        caller.call = match action {
+            Action::Write(_) => self.let_write(&mut state, &caller)?,
+            _ => self.let_send(&mut state, &caller, &action)?,
+        };
+        if let Pending::Nothing = caller.call.pending() {
+            properties::check_answer(&mut state, &caller);
+        } else {
+            state.calls.push(Shared::new(caller));
+            state.calls.sort_by_key(|call| call.hash);
         }
-        state.calls.sort_by_key(|call| call.hash);
         Some(state)
     }
 
@@ -237,14 +256,14 @@ impl Model for System {
 }
 
 /// What a call waits for.
-pub enum Pending<'a> {
+pub(crate) enum Pending<'a> {
     Write(&'a Update),
     Send(&'a Pair),
     Nothing,
 }
 
 impl Call {
-    pub fn pending(&self) -> Pending<'_> {
+    pub(crate) fn pending(&self) -> Pending<'_> {
         fn of<I: Intent>(step: &Step<I>) -> Pending<'_> {
             match step {
                 Step::Write(writing) => Pending::Write(writing.update()),
@@ -259,7 +278,7 @@ impl Call {
         }
     }
 
-    pub fn written(self, written: Written) -> Self {
+    pub(crate) fn written(self, written: Written) -> Self {
         fn after<I: Intent>(step: Step<I>, written: Written) -> Step<I> {
             let Step::Write(writing) = step else { panic!("the call does not write") };
             writing.resume(written)
@@ -271,7 +290,7 @@ impl Call {
         }
     }
 
-    pub fn sent(self, sent: Sent) -> Self {
+    pub(crate) fn sent(self, sent: Sent) -> Self {
         fn after<I: Intent>(step: Step<I>, sent: Sent) -> Step<I> {
             let Step::Send(sending) = step else { panic!("the call does not send") };
             sending.resume(sent)
@@ -299,7 +318,7 @@ impl Caller {
 
 /// A value that is hashed once, because states are compared by their hashes and change in one place at a time.
 #[derive(Clone, Debug)]
-pub struct Shared<T> {
+pub(crate) struct Shared<T> {
     value: Arc<T>,
     hash: u64,
 }
