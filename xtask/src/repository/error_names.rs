@@ -162,7 +162,7 @@ fn check_invocation(state: &State, invocation: &Invocation) -> Vec<Violation> {
         )],
         Invocation::Function(Function { package, errors }) => {
             let handled: BTreeSet<_> =
-                state.enclosing.iter().chain([&state.body]).flat_map(|body| handled(body)).collect();
+                state.enclosing.iter().chain([&state.body]).flat_map(|body| accounted_for(body)).collect();
             errors
                 .iter()
                 .filter(|error| !handled.contains(error.name.as_str()))
@@ -180,7 +180,7 @@ fn check_invocation(state: &State, invocation: &Invocation) -> Vec<Violation> {
 
 fn check_sent(machines: &[Machine], sent: &[Name]) -> Vec<Violation> {
     let states: Vec<_> = machines.iter().flat_map(Machine::states).collect();
-    let handled: BTreeSet<_> = states.iter().flat_map(|state| handled(state.body)).collect();
+    let handled: BTreeSet<_> = states.iter().flat_map(|state| accounted_for(state.body)).collect();
     sent.iter()
         .filter(|failure| !handled.contains(failure.name.as_str()))
         .map(|Name { name, place }| {
@@ -198,6 +198,13 @@ fn handled(body: &Value) -> BTreeSet<&str> {
         .flat_map(|handler| elements(handler, "ErrorEquals"))
         .filter_map(Value::as_str)
         .collect()
+}
+
+/// The names that a state handles, and those that it leaves uncaught on purpose: the ones that its `Comment` has in
+/// backticks. An uncaught error fails the state itself, and a redrive then begins there.
+fn accounted_for(body: &Value) -> BTreeSet<&str> {
+    let comment = string(body, "Comment").unwrap_or_default();
+    handled(body).into_iter().chain(comment.split('`').skip(1).step_by(2)).collect()
 }
 
 /// The name that a state sends by `SendTaskFailure`, unless it is an expression.
@@ -315,6 +322,18 @@ mod tests {
                  invokes pizza-status but does not handle its `StatusUnreadable` \
                  (functions/pizza-status/src/main.rs:5): name it in a Retry or a Catch"]
         );
+    }
+
+    #[test]
+    fn an_error_that_the_comment_leaves_uncaught_is_accounted_for() {
+        let uncaught = sample().replace(BAKE, r#""OrderFailed", "#, "");
+        let said = uncaught.replace(
+            PARTY,
+            r#""Type": "Map","#,
+            r#""Type": "Map", "Comment": "Leaves `OrderFailed` uncaught, for redrive.","#,
+        );
+
+        assert_eq!(said.violations(), Vec::<String>::new());
     }
 
     #[test]

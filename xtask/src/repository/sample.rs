@@ -10,7 +10,7 @@ pub(super) struct Sample(Files);
 
 /// The repository in `testdata/sample`.
 pub(super) fn sample() -> Sample {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check/testdata/sample");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/repository/testdata/sample");
     Sample(files::read(&root).expect("the sample is part of the repository"))
 }
 
