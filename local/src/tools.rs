@@ -53,30 +53,38 @@ impl Tools {
     }
 }
 
-/// Installs `cargo-deny` from crates.io and returns its program.
-///
-/// # Errors
-///
-/// When crates.io is out of reach or the build fails.
-pub async fn cargo_deny(workspace: &Workspace, progress: &Progress) -> Result<PathBuf> {
-    const VERSION: &str = "0.20.2";
-    let folder = workspace.tools().join(format!("cargo-deny-{VERSION}"));
-    install_once(&folder, progress, "cargo-deny", async |step| {
-        let mut cargo = Command::new("cargo");
-        cargo.args([
-            "install",
-            "cargo-deny",
-            "--locked",
-            "--no-default-features",
-            "--version",
-            VERSION,
-            "--root",
-        ]);
-        cargo.arg(&folder).env("CARGO_TARGET_DIR", workspace.tools().join("build"));
-        run_logged(&mut cargo, &log(workspace, "cargo-deny"), step).await
-    })
-    .await?;
-    Ok(folder.join("bin/cargo-deny"))
+/// A tool from crates.io, at the version that the checks were written for.
+#[derive(Debug, Clone, Copy)]
+pub struct CargoTool {
+    name: &'static str,
+    version: &'static str,
+    arguments: &'static [&'static str],
+}
+
+/// Checks licenses and sources. Built without its own git, which only downloads advisories.
+pub const CARGO_DENY: CargoTool =
+    CargoTool { name: "cargo-deny", version: "0.20.2", arguments: &["--no-default-features"] };
+/// Changes the code and sees whether a test notices.
+pub const CARGO_MUTANTS: CargoTool = CargoTool { name: "cargo-mutants", version: "27.1.0", arguments: &[] };
+
+impl CargoTool {
+    /// Installs the tool and returns its program.
+    ///
+    /// # Errors
+    ///
+    /// When crates.io is out of reach or the build fails.
+    pub async fn install(self, workspace: &Workspace, progress: &Progress) -> Result<PathBuf> {
+        let Self { name, version, arguments } = self;
+        let folder = workspace.tools().join(format!("{name}-{version}"));
+        install_once(&folder, progress, name, async |step| {
+            let mut cargo = Command::new("cargo");
+            cargo.args(["install", name, "--locked", "--version", version]).args(arguments);
+            cargo.arg("--root").arg(&folder).env("CARGO_TARGET_DIR", workspace.tools().join("build"));
+            run_logged(&mut cargo, &log(workspace, name), step).await
+        })
+        .await?;
+        Ok(folder.join("bin").join(name))
+    }
 }
 
 async fn python_tool(workspace: &Workspace, progress: &Progress, name: &str, title: &str) -> Result<PathBuf> {

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use local_stack::{
-    Progress, Tools, Workspace, process::run_logged, progress::Step, sam::Sam, tools::cargo_deny,
+    Progress, Tools, Workspace, process::run_logged, progress::Step, sam::Sam, tools::CARGO_DENY,
 };
 use tokio::process::Command;
 
 /// Runs all checks and says which failed; one that fails does not hide the next.
 pub(crate) async fn run(workspace: &Workspace, progress: &Progress) -> Result<ExitCode> {
     let tools = Tools::install(workspace, progress).await?;
-    let cargo_deny = cargo_deny(workspace, progress).await?;
+    let cargo_deny = CARGO_DENY.install(workspace, progress).await?;
 
     let mut failed = Vec::new();
     let mut report = |name, result: Result<()>| {

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod mutants;
 mod repository;
 mod test;
 mod up;
@@ -31,6 +32,8 @@ enum Task {
     Test(test::Arguments),
     /// Checks the repository: format, lints, docs, licenses, template, state machines.
     Check,
+    /// Changes `token-store` in every way that cargo-mutants knows and sees whether a test notices.
+    Mutants(mutants::Arguments),
 }
 
 #[tokio::main]
@@ -55,6 +58,7 @@ async fn run(task: Task) -> Result<ExitCode> {
         Task::Up(arguments) => up::run(&workspace, &progress, &arguments).await,
         Task::Test(arguments) => test::run(&workspace, &progress, &arguments).await,
         Task::Check => check::run(&workspace, &progress).await,
+        Task::Mutants(arguments) => mutants::run(&workspace, &progress, &arguments).await,
     }
 }
 

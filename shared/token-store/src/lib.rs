@@ -14,6 +14,7 @@ mod store;
 mod token;
 mod update;
 mod wait;
+mod waiting_task;
 
 #[cfg(feature = "aws")]
 pub use aws::{AwsFailure, StepFunctionsTaskCallbacks};
@@ -31,3 +32,4 @@ pub use store::{
 pub use token::{InvalidTaskToken, TaskToken};
 pub use update::{Change, Predicate, Update, Write};
 pub use wait::{InvalidWait, Wait, WaitStarted};
+pub use waiting_task::WaitingTask;

@@ -121,7 +121,7 @@ impl Update {
 
 impl Predicate {
     fn holds(&self, item: Option<&Item>) -> bool {
-        let Some(item) = item else { return matches!(self, Self::Absent) };
+        let Some(item) = item else { return self.holds_for_nothing() };
         let wait = || item.registered.as_ref().map(|registered| &registered.wait.started);
         match self {
             Self::Absent => false,
@@ -136,6 +136,11 @@ impl Predicate {
             Self::Recorded(delivery) => item.delivery() == Some(*delivery),
             Self::FirstAttempt => item.attempts == 1,
         }
+    }
+
+    /// As in DynamoDB, an item that is not there has no attributes, and nothing compares with them.
+    fn holds_for_nothing(&self) -> bool {
+        matches!(self, Self::Absent | Self::NotRegistered | Self::NoOutcome | Self::NotRecorded)
     }
 }
 

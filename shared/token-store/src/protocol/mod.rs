@@ -6,7 +6,7 @@
 //!
 //! 1. Write the own half with one conditional update. The store returns the whole item, also when it refuses.
 //! 2. Both halves there: send the outcome to the task. Who completed the pair makes the first attempt; who finds it
-//!    complete writes [`Write::Repeat`](crate::Write::Repeat) before it sends, so that nobody takes the task that
+//!    complete writes [`Write::Repeat`] before it sends, so that nobody takes the task that
 //!    one attempt closed for a task that was gone before.
 //! 3. Record how it ended.
 

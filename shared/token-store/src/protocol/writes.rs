@@ -37,14 +37,12 @@ pub(super) fn register_anew(registered: &Registered) -> Update {
     }
 }
 
-/// Takes over an outcome that nobody has used. An expired one is not handed on.
+/// Takes over an outcome that nobody has used.
 pub(super) fn register_on_late(registered: &Registered) -> Update {
-    let Registered { wait, at, .. } = registered;
     Update {
         write: Write::RegisterOnLate,
         any_of: vec![vec![
-            Predicate::Live(*at),
-            Predicate::OlderWait(wait.started.clone()),
+            Predicate::OlderWait(registered.wait.started.clone()),
             Predicate::Recorded(Delivery::Late),
         ]],
         changes: half_registered(registered, [Change::RemoveDelivery]),

@@ -4,7 +4,8 @@
 //! its own: a call that is never scheduled again has crashed, and every state is checked as if all had.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -18,19 +19,14 @@ use token_store::{
 
 use crate::properties::{self, History};
 
-/// A set of calls to interleave. Equal calls are duplicates of one another.
-#[derive(Clone)]
-pub(crate) struct Scenario {
-    pub(crate) name: &'static str,
-    pub(crate) calls: Vec<Caller>,
-}
-
-/// The scenario, and a store that may be broken on purpose.
+/// The calls to interleave, and a store that may be broken on purpose. Equal calls are duplicates.
 pub(crate) struct System {
-    pub(crate) scenario: Scenario,
+    pub(crate) calls: Vec<Caller>,
     pub(crate) store: Store,
-    /// The predicates and changes that were used, to break them one by one.
-    pub(crate) seen: Mutex<BTreeSet<Part>>,
+    /// The predicates that were used, to leave them out one by one.
+    pub(crate) seen: Arc<Mutex<BTreeSet<Part>>>,
+    /// Whether a repeat would finish an item, by the item and its task.
+    pub(crate) finishes: Mutex<HashMap<u64, bool>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,28 +37,36 @@ pub(crate) enum Store {
     MixesUpKeys,
 }
 
-/// One predicate of one write.
+/// One predicate of one write, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Part {
-    pub(crate) write: Write,
-    pub(crate) alternative: usize,
-    pub(crate) predicate: usize,
+    write: Write,
+    alternative: usize,
+    predicate: usize,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { write, alternative, predicate } = self;
+        write!(formatter, "{write:?}, alternative {alternative}, predicate {predicate}")
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq)]
 pub(crate) struct State {
-    pub(crate) items: Vec<Option<Item>>,
+    pub(crate) items: Vec<Option<Shared<Item>>>,
     pub(crate) calls: Vec<Shared<Caller>>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) now: SystemTime,
     pub(crate) history: History,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+/// Outcomes are told apart by their number.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(crate) enum Task {
     Waiting,
     TimedOut,
-    Took(Outcome),
+    Took(usize),
 }
 
 /// One call of the crate, at one moment of its life.
@@ -108,15 +112,20 @@ pub(crate) fn task(token: &TaskToken) -> usize {
     token.expose().parse().unwrap()
 }
 
+pub(crate) fn number(outcome: &Outcome) -> usize {
+    let Outcome::Success(output) = outcome else { panic!("all outcomes here are successes") };
+    output.json().parse().unwrap()
+}
+
 /// Registers the wait of `task`; a task with a higher number began to wait later.
 pub(crate) fn register(key: usize, task: usize, now: SystemTime) -> Caller {
-    let started = WaitStarted::new("2026-03-01T12:00:00.000Z", u32::try_from(task).unwrap()).unwrap();
+    let started = WaitStarted::new("2026-03-01T12:00:00.000Z", 0, u32::try_from(task).unwrap()).unwrap();
     let wait = Wait { started, deadline: now + Duration::from_secs(60), execution: String::new() };
     let call = Call::Register(begin(Register::new(token(task), wait, now)));
     Caller { key, now, call }
 }
 
-pub(crate) fn complete(key: usize, outcome: u8, now: SystemTime) -> Caller {
+pub(crate) fn complete(key: usize, outcome: usize, now: SystemTime) -> Caller {
     let outcome = Outcome::success(outcome.to_string()).unwrap();
     Caller { key, now, call: Call::Complete(begin(Complete::new(outcome, now))) }
 }
@@ -156,20 +165,22 @@ impl System {
         self.note(update);
         let key = self.item_of(caller.key);
         let before = state.items[key].clone();
-        let mut written = self.write(before.as_ref(), update);
+        let before = before.as_deref();
+        let mut written = self.write(before, update);
         if let Written::Stored(after) = &mut written {
-            properties::check_write(state, caller, update, before.as_ref(), after);
-            // The protocol asks only whether there was more than one; counting on would make equal states differ.
+            properties::check_write(state, caller, update, before, after);
+            // What the protocol never looks at must not make equal states differ.
             after.attempts = after.attempts.min(2);
-            state.items[key] = Some(after.clone());
+            after.unconfirmed = None;
+            state.items[key] = Some(Shared::new(after.clone()));
         }
         Some(caller.call.clone().written(written))
     }
 
     fn let_send(&self, state: &mut State, caller: &Caller, action: &Action) -> Option<Call> {
         let Pending::Send(pair) = caller.call.pending() else { return None };
-        let (task, outcome) = (task(&pair.registered.token), pair.completed.outcome.clone());
-        properties::check_send(state, caller.key, task, &outcome);
+        let (task, outcome) = (task(&pair.registered.token), number(&pair.completed.outcome));
+        properties::check_send(state, caller.key, task, outcome);
         if let Action::SendAfterTimeout(_) = action {
             state.tasks[task] = Task::TimedOut;
         }
@@ -195,7 +206,7 @@ impl Model for System {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let calls = &self.scenario.calls;
+        let calls = &self.calls;
         let tasks = calls.iter().filter_map(Caller::registers).max().map_or(0, |highest| highest + 1);
         let keys = calls.iter().map(|call| call.key).max().map_or(0, |highest| highest + 1);
         let mut calls: Vec<_> = calls.iter().cloned().map(Shared::new).collect();
@@ -205,7 +216,7 @@ impl Model for System {
             calls,
             tasks: vec![Task::Waiting; tasks],
             now: TODAY,
-            history: History::new(tasks),
+            history: History::default(),
         }]
     }
 
@@ -325,10 +336,14 @@ pub(crate) struct Shared<T> {
 
 impl<T: Hash> Shared<T> {
     fn new(value: T) -> Self {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        Self { hash: hasher.finish(), value: Arc::new(value) }
+        Self { hash: hash(&value), value: Arc::new(value) }
     }
+}
+
+pub(crate) fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl<T> std::ops::Deref for Shared<T> {
