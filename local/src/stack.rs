@@ -11,6 +11,14 @@ use crate::{LogLine, Progress, Tools, Workspace, emulator::Emulator, functions::
 
 /// The name under which the application is deployed.
 pub const STACK_NAME: &str = "sfn-callbacks";
+/// Parameters of the local stack: waits that people and tests can sit out.
+const PARAMETERS: [&str; 5] = [
+    "OrderTimeoutSeconds=120",
+    "HeartbeatSeconds=30",
+    "BakeSeconds=8",
+    "OrderVisibilitySeconds=10",
+    "JobTimeoutSeconds=30",
+];
 /// Where a test finds the description of the running stack.
 pub const DESCRIPTION_VARIABLE: &str = "LOCAL_STACK";
 
@@ -52,7 +60,8 @@ impl Stack {
         step.done();
 
         let step = progress.step("Deploying with sam deploy");
-        let outputs = sam.deploy(emulator.endpoint(), STACK_NAME, &sam.built_template(), &[], &step).await?;
+        let outputs =
+            sam.deploy(emulator.endpoint(), STACK_NAME, &sam.built_template(), &PARAMETERS, &step).await?;
         step.done();
 
         let description = StackDescription {

@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
     /// Only the tests that need no local stack, and no checks.
     #[arg(long, conflicts_with = "e2e")]
     unit: bool,
-    /// Only the tests of the local stack: the emulator's promises, then the deployed workflows.
+    /// Only the tests of the local stack: the emulator's promises, the store, then the deployed workflows.
     #[arg(long)]
     e2e: bool,
     /// Passed on to the test runner, for example a test's name.
@@ -47,6 +47,12 @@ async fn end_to_end(workspace: &Workspace, progress: &Progress, arguments: &Argu
     emulator_tests.args(["--top-level-directory", "local/launcher"]).current_dir(workspace.root());
     emulator_tests.env("PYTHONDONTWRITEBYTECODE", "1");
     let mut passed = succeeds(emulator_tests).await?;
+
+    let ignored = ["--ignored".to_owned()];
+    let mut contract =
+        cargo_test(workspace, &["--quiet", "--package", "token-store", "--test", "dynamodb"], &ignored);
+    contract.env("LOCAL_STACK_ENDPOINT", &stack.endpoint);
+    passed &= succeeds(contract).await?;
 
     let mut tests = cargo_test(workspace, &["--quiet", "--package", "e2e"], &arguments.filter);
     tests.env(DESCRIPTION_VARIABLE, stack.save()?);

@@ -28,7 +28,9 @@ where
     Answer: Future<Output = Result<Output, Failure>>,
 {
     let handler = &handler;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| observe(handler(event.payload)))).await
+    // Boxed: handlers nest futures deeper than the compiler likes to lay out in one piece.
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| Box::pin(observe(handler(event.payload)))))
+        .await
 }
 
 async fn observe<Output, Failure: NamedError>(

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use crate::{
-    CallbackError, CallbackKey, Delivery, Item, Outcome, StoreError, TaskCallbacks, TaskToken, TokenStore,
-    Wait,
+    Attempt, CallbackError, CallbackKey, Delivery, Item, Outcome, StoreError, TaskCallbacks, TaskToken,
+    TokenStore, Wait,
     protocol::{Complete, Completion, Intent, Redeliver, Register, Registration, Sent, Step, begin},
 };
 
@@ -158,7 +158,7 @@ async fn drive<I: Intent>(
                     Err(error @ CallbackError::InvalidToken) => {
                         // Nobody can wait with it. It is recorded, so that nothing tries it again, and reported.
                         invalid_token = Some(error);
-                        Sent::Closed(crate::Attempt::First)
+                        Sent::Closed(Attempt::First)
                     }
                     Err(error) => return Err(error.into()),
                 };
@@ -166,5 +166,72 @@ async fn drive<I: Intent>(
             }
             Step::Done(answer) => return invalid_token.map_or(Ok(answer), |error| Err(error.into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PendingPage, PendingQuery, RecordingTaskCallbacks, Update, Written};
+
+    /// A store whose items change before every write.
+    struct AlwaysChanged;
+
+    impl TokenStore for AlwaysChanged {
+        async fn update(&self, _: &CallbackKey, _: &Update) -> Result<Written, StoreError> {
+            Ok(Written::Refused(None))
+        }
+
+        async fn get(&self, _: &CallbackKey) -> Result<Option<Item>, StoreError> {
+            Err(StoreError::Unavailable { source: "no answer".into() })
+        }
+
+        async fn pending(&self, _: &PendingQuery) -> Result<PendingPage, StoreError> {
+            Err(StoreError::Rejected { source: "no permission".into() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_always_overtaken_gives_up_and_can_be_retried() {
+        let key = CallbackKey::new("valuation", "VAL-17").unwrap();
+        let outcome = Outcome::success("1").unwrap();
+
+        let error = complete(
+            &AlwaysChanged,
+            &RecordingTaskCallbacks::default(),
+            &key,
+            outcome,
+            SystemTime::UNIX_EPOCH,
+        )
+        .await
+        .unwrap_err();
+
+        assert!(matches!(error, RendezvousError::Contended));
+        assert!(error.is_retryable());
+        assert_eq!(error.to_string(), "the item was changed by others 12 times");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_is_the_callers_to_retry() {
+        let key = CallbackKey::new("valuation", "VAL-17").unwrap();
+        let callbacks = RecordingTaskCallbacks::default();
+
+        let error = heartbeat(&AlwaysChanged, &callbacks, &key, SystemTime::UNIX_EPOCH).await.unwrap_err();
+
+        assert!(matches!(error, RendezvousError::Store(StoreError::Unavailable { .. })));
+        assert!(error.is_retryable());
+        assert_eq!(error.to_string(), "the token store is unavailable");
+    }
+
+    #[test]
+    fn what_stays_refused_is_not_retried() {
+        let refused: [RendezvousError; 4] = [
+            StoreError::Rejected { source: "no permission".into() }.into(),
+            StoreError::Malformed { attribute: "outcome" }.into(),
+            CallbackError::InvalidToken.into(),
+            CallbackError::Rejected { source: "no permission".into() }.into(),
+        ];
+
+        assert!(!refused.iter().any(RendezvousError::is_retryable));
     }
 }

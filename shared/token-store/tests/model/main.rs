@@ -139,7 +139,7 @@ fn the_laws_hold_for_three_waits_for_expiry_and_for_two_keys() {
 }
 
 #[test]
-#[ignore = "minutes, and built with --release: cargo test --release -p token-store --test model -- --ignored"]
+#[ignore = "five minutes: cargo test -p token-store --test model -- --ignored"]
 fn the_laws_hold_for_everything_at_once() {
     assert_holds("two waits and two outcomes, all twice", everything());
 }

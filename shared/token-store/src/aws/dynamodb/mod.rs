@@ -1,0 +1,177 @@
+//! The store port on DynamoDB.
+
+mod attributes;
+mod expressions;
+
+use std::{collections::HashMap, error::Error};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{get_item::GetItemError, query::QueryError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::failure::{AwsFailure, is_temporary};
+use crate::{
+    CallbackKey, Change, Item, PendingPage, PendingQuery, StoreError, TokenStore, Update, Written,
+    item::{epoch_millis, epoch_seconds},
+};
+use attributes::name;
+use expressions::Expressions;
+
+/// How many entries a page has at most.
+const PAGE: i32 = 100;
+
+/// [`TokenStore`] in a DynamoDB table.
+///
+/// The table has the partition key `callback_key` (string) and its TTL on `expires_at`. What waits is listed by the
+/// sparse index [`DynamoDbTokenStore::PENDING_INDEX`]: partition key `pending` (string), sort key `pending_since`
+/// (number), projecting [`DynamoDbTokenStore::PENDING_PROJECTION`], and not the token.
+#[derive(Debug, Clone)]
+pub struct DynamoDbTokenStore {
+    client: Client,
+    table: String,
+}
+
+impl DynamoDbTokenStore {
+    /// Name of the index that lists what waits.
+    pub const PENDING_INDEX: &str = "pending";
+    /// The attributes that the index includes beside its keys.
+    pub const PENDING_PROJECTION: [&str; 5] =
+        [name::REGISTERED_AT, name::COMPLETED_AT, name::DEADLINE, name::EXECUTION, name::EXPIRES_AT];
+
+    /// Uses the table named `table` through `client`, with its retries and timeouts. A retry after a lost answer is
+    /// safe: it is seen as a repeat.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}
+
+impl TokenStore for DynamoDbTokenStore {
+    async fn update(&self, key: &CallbackKey, update: &Update) -> Result<Written, StoreError> {
+        let Expressions { condition, update: changes, names, values } = Expressions::of(key, update);
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(primary_key(key)))
+            .condition_expression(condition)
+            .update_expression(changes)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(output) => Ok(Written::Stored(attributes::read(&output.attributes.unwrap_or_default())?)),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    let found = refused.item().filter(|item| !item.is_empty());
+                    Ok(Written::Refused(found.map(attributes::read).transpose()?))
+                }
+                known => Err(store_error(&error, known.is_some_and(is_busy_update), sent_token(update))),
+            },
+        }
+    }
+
+    async fn get(&self, key: &CallbackKey) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(primary_key(key)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| store_error(&error, error.as_service_error().is_some_and(is_busy_get), None))?;
+        answer.item.as_ref().map(attributes::read).transpose()
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<PendingPage, StoreError> {
+        let before = epoch_millis(query.now.checked_sub(query.older_than).unwrap_or(std::time::UNIX_EPOCH));
+        let start = query.after.as_ref().map(|after| attributes::index_key(&query.kind, after));
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(Self::PENDING_INDEX)
+            .key_condition_expression("#pending = :kind AND #pending_since <= :before")
+            .filter_expression("#expires_at > :now")
+            .expression_attribute_names("#pending", name::PENDING)
+            .expression_attribute_names("#pending_since", name::PENDING_SINCE)
+            .expression_attribute_names("#expires_at", name::EXPIRES_AT)
+            .expression_attribute_values(":kind", AttributeValue::S(query.kind.clone()))
+            .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+            .expression_attribute_values(":now", AttributeValue::N(epoch_seconds(query.now).to_string()))
+            .set_exclusive_start_key(start)
+            .limit(PAGE)
+            .send()
+            .await
+            .map_err(|error| {
+                store_error(&error, error.as_service_error().is_some_and(is_busy_query), None)
+            })?;
+        let entries = answer.items().iter().map(attributes::read_pending).collect::<Result<_, _>>()?;
+        let next = answer.last_evaluated_key().map(attributes::read_cursor).transpose()?;
+        Ok(PendingPage { entries, next })
+    }
+}
+
+fn primary_key(key: &CallbackKey) -> HashMap<String, AttributeValue> {
+    HashMap::from([(name::CALLBACK_KEY.to_owned(), AttributeValue::S(key.to_string()))])
+}
+
+/// The token in the request: an answer might repeat it.
+fn sent_token(update: &Update) -> Option<&str> {
+    update.changes.iter().find_map(|change| match change {
+        Change::SetRegistered(registered) => Some(registered.token.expose()),
+        _ => None,
+    })
+}
+
+fn store_error<E>(error: &SdkError<E, HttpResponse>, busy: bool, secret: Option<&str>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let source = Box::new(AwsFailure::new(error, secret));
+    if busy || is_temporary(error) {
+        StoreError::Unavailable { source }
+    } else {
+        StoreError::Rejected { source }
+    }
+}
+
+fn is_busy_update(error: &UpdateItemError) -> bool {
+    matches!(
+        error,
+        UpdateItemError::InternalServerError(_)
+            | UpdateItemError::ProvisionedThroughputExceededException(_)
+            | UpdateItemError::ReplicatedWriteConflictException(_)
+            | UpdateItemError::RequestLimitExceeded(_)
+            | UpdateItemError::ThrottlingException(_)
+            | UpdateItemError::TransactionConflictException(_)
+    )
+}
+
+fn is_busy_get(error: &GetItemError) -> bool {
+    matches!(
+        error,
+        GetItemError::InternalServerError(_)
+            | GetItemError::ProvisionedThroughputExceededException(_)
+            | GetItemError::RequestLimitExceeded(_)
+            | GetItemError::ThrottlingException(_)
+    )
+}
+
+fn is_busy_query(error: &QueryError) -> bool {
+    matches!(
+        error,
+        QueryError::InternalServerError(_)
+            | QueryError::ProvisionedThroughputExceededException(_)
+            | QueryError::RequestLimitExceeded(_)
+            | QueryError::ThrottlingException(_)
+    )
+}

@@ -1,0 +1,537 @@
+//! What the DynamoDB adapter asks of AWS, and what it makes of every answer.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test code")]
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::retry::RetryConfig,
+    operation::{
+        get_item::{GetItemError, GetItemOutput},
+        query::QueryOutput,
+        update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
+    },
+    types::{
+        AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        error::{
+            ConditionalCheckFailedException, InternalServerError, ProvisionedThroughputExceededException,
+            ReplicatedWriteConflictException, RequestLimitExceeded, ResourceNotFoundException,
+            ThrottlingException, TransactionConflictException,
+        },
+    },
+};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use token_store::{
+    AwsFailure, CallbackKey, Completion, Delivery, DynamoDbTokenStore, Outcome, PendingQuery,
+    RecordingTaskCallbacks, Registration, StoreError, TaskToken, TokenStore, Wait, WaitStarted, complete,
+    redeliver, register,
+};
+
+const TOKEN: &str = "AQCEAAAAKgAAAAMAAAAA-the-credential";
+const STARTED: &str = "2026-03-01T12:00:00.000Z#0000#0000";
+
+/// The requests of the adapter, in order; any other operation would end the test.
+#[derive(Clone, Default)]
+struct Requests(Arc<Mutex<Vec<UpdateItemInput>>>);
+
+impl Requests {
+    /// Lets the next `UpdateItem` answer with `item`.
+    fn answered(&self, item: HashMap<String, AttributeValue>) -> Rule {
+        let requests = self.0.clone();
+        mock!(Client::update_item).then_compute_output(move |request| {
+            requests.lock().unwrap().push(request.clone());
+            UpdateItemOutput::builder().set_attributes(Some(item.clone())).build()
+        })
+    }
+
+    fn taken(&self) -> Vec<UpdateItemInput> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_registration_that_waits_costs_one_write_and_no_read() {
+    let requests = Requests::default();
+    let store = store(&[requests.answered(waiting_item())]);
+
+    let registered =
+        register(&store, &RecordingTaskCallbacks::default(), &key(), token(), wait(), now()).await.unwrap();
+
+    assert_eq!(registered, Registration::Waiting);
+    let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
+    assert_eq!(request.table_name(), Some("TaskTokens"));
+    assert_eq!(request.key(), Some(&HashMap::from([("callback_key".to_owned(), s("valuation#VAL-17"))])));
+    assert_eq!(request.return_values(), Some(&ReturnValue::AllNew));
+    assert_eq!(
+        request.return_values_on_condition_check_failure(),
+        Some(&ReturnValuesOnConditionCheckFailure::AllOld)
+    );
+    assert_eq!(
+        request.condition_expression(),
+        Some(
+            "(attribute_not_exists(#callback_key)) \
+             OR (#expires_at > :now AND attribute_not_exists(#task_token)) \
+             OR (#wait_started < :this_wait AND attribute_not_exists(#outcome))"
+        )
+    );
+    assert_eq!(
+        request.update_expression(),
+        Some(
+            "SET #task_token = :task_token, #wait_started = :wait_started, #deadline = :deadline, \
+             #execution = :execution, #registered_at = :registered_at, #attempts = :attempts, \
+             #pending = :pending, #pending_since = :pending_since, #expires_at = :expires_at"
+        )
+    );
+    assert_eq!(
+        request.expression_attribute_values(),
+        Some(&attributes([
+            (":now", n(1_772_366_400)),
+            (":this_wait", s(STARTED)),
+            (":task_token", s(TOKEN)),
+            (":wait_started", s(STARTED)),
+            (":deadline", n(1_772_370_000_000)),
+            (":execution", s("arn")),
+            (":registered_at", n(1_772_366_400_000)),
+            (":attempts", n(1)),
+            (":pending", s("valuation")),
+            (":pending_since", n(1_772_366_400_000)),
+            (":expires_at", n(1_772_370_000 + 15 * 24 * 3_600)),
+        ]))
+    );
+    let names = request.expression_attribute_names().unwrap();
+    assert!(names.iter().all(|(placeholder, name)| *placeholder == format!("#{name}")), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_completion_costs_one_write_and_one_to_record_the_delivery_and_no_read() {
+    let requests = Requests::default();
+    let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
+    let callbacks = RecordingTaskCallbacks::default();
+
+    let completed = complete(&store, &callbacks, &key(), success(), now()).await.unwrap();
+
+    assert_eq!(completed, Completion::Delivered { waited: Duration::from_secs(1) });
+    assert_eq!(callbacks.sent(), [(token(), success())]);
+    let [half, record] = <[_; 2]>::try_from(requests.taken()).unwrap();
+    assert_eq!(
+        half.condition_expression(),
+        Some(
+            "(attribute_not_exists(#callback_key)) OR (#expires_at > :now AND attribute_not_exists(#outcome))"
+        )
+    );
+    assert_eq!(
+        half.update_expression(),
+        Some(
+            "SET #outcome = :outcome, #completed_at = :completed_at, #attempts = :attempts, \
+             #pending = :pending, #pending_since = :pending_since, #expires_at = :expires_at \
+             REMOVE #unconfirmed"
+        )
+    );
+    assert_eq!(
+        half.expression_attribute_values().unwrap()[":outcome"],
+        AttributeValue::M(attributes([("output", s("350000"))]))
+    );
+    assert_eq!(record.condition_expression(), Some("(#wait_started = :this_wait)"));
+    assert_eq!(
+        record.update_expression(),
+        Some("SET #delivery = :delivery, #delivered_at = :delivered_at REMOVE #pending, #pending_since")
+    );
+    assert_eq!(
+        record.expression_attribute_values(),
+        Some(&attributes([
+            (":this_wait", s(STARTED)),
+            (":delivery", s("delivered")),
+            (":delivered_at", n(1_772_366_400_000)),
+        ]))
+    );
+}
+
+#[tokio::test]
+async fn an_early_completion_costs_one_write_and_no_read() {
+    let requests = Requests::default();
+    let store = store(&[requests.answered(parked_item())]);
+
+    let completed = complete(&store, &RecordingTaskCallbacks::default(), &key(), success(), now()).await;
+
+    assert_eq!(completed.unwrap(), Completion::Parked);
+    assert_eq!(requests.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_registration_after_its_outcome_costs_one_write_and_one_to_record_the_delivery_and_no_read() {
+    let requests = Requests::default();
+    let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
+
+    let registered =
+        register(&store, &RecordingTaskCallbacks::default(), &key(), token(), wait(), now()).await.unwrap();
+
+    assert_eq!(registered, Registration::Completed(Delivery::Delivered));
+    assert_eq!(requests.taken().len(), 2);
+}
+
+#[tokio::test]
+async fn a_redelivery_says_so_before_it_sends() {
+    let requests = Requests::default();
+    let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
+
+    let delivery = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap();
+
+    assert_eq!(delivery, Some(Delivery::Delivered));
+    let [repeat, _] = <[_; 2]>::try_from(requests.taken()).unwrap();
+    assert_eq!(
+        repeat.condition_expression(),
+        Some(
+            "(attribute_exists(#task_token) AND attribute_exists(#outcome) AND attribute_not_exists(#delivery))"
+        )
+    );
+    assert_eq!(repeat.update_expression(), Some("ADD #attempts :one"));
+}
+
+#[tokio::test]
+async fn a_refused_write_brings_the_item_along_so_that_a_duplicate_needs_no_read() {
+    let rule = mock!(Client::update_item).then_error(|| refused(Some(delivered_item())));
+
+    let completed =
+        complete(&store(&[rule]), &RecordingTaskCallbacks::default(), &key(), success(), now()).await;
+
+    assert_eq!(completed.unwrap(), Completion::Duplicate);
+}
+
+#[tokio::test]
+async fn a_refused_write_without_an_item_is_one_on_nothing() {
+    for item in [None, Some(HashMap::new())] {
+        let rule = mock!(Client::update_item).then_error(move || refused(item.clone()));
+
+        let delivery = redeliver(&store(&[rule]), &RecordingTaskCallbacks::default(), &key(), now()).await;
+
+        assert_eq!(delivery.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn an_item_is_read_with_one_consistent_read() {
+    let rule = mock!(Client::get_item)
+        .match_requests(|request| {
+            request.table_name() == Some("TaskTokens")
+                && request.consistent_read() == Some(true)
+                && request.key() == Some(&attributes([("callback_key", s("valuation#VAL-17"))]))
+        })
+        .then_output(|| GetItemOutput::builder().set_item(Some(whole_item())).build());
+
+    let item = store(&[rule]).get(&key()).await.unwrap().unwrap();
+
+    assert_eq!(item.registered.unwrap().wait, wait());
+    assert_eq!(item.completed.unwrap().outcome, success());
+}
+
+#[tokio::test]
+async fn what_waits_is_asked_of_the_index() {
+    let rule = mock!(Client::query)
+        .match_requests(|request| {
+            request.table_name() == Some("TaskTokens")
+                && request.index_name() == Some("pending")
+                && request.key_condition_expression()
+                    == Some("#pending = :kind AND #pending_since <= :before")
+                && request.filter_expression() == Some("#expires_at > :now")
+                && request.limit() == Some(100)
+                && request.exclusive_start_key().is_none()
+                && request.expression_attribute_values()
+                    == Some(&attributes([
+                        (":kind", s("valuation")),
+                        (":before", n(1_772_366_340_000)),
+                        (":now", n(1_772_366_400)),
+                    ]))
+        })
+        .then_output(|| QueryOutput::builder().build());
+
+    let page = store(&[rule]).pending(&query()).await.unwrap();
+
+    assert_eq!((page.entries, page.next), (vec![], None));
+}
+
+#[tokio::test]
+async fn every_error_of_a_write_is_temporary_or_not() {
+    type Answer = fn() -> UpdateItemError;
+    let answers: [(Answer, &str); 7] = [
+        (|| UpdateItemError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
+        (|| UpdateItemError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
+        (|| UpdateItemError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
+        (
+            || {
+                UpdateItemError::ProvisionedThroughputExceededException(
+                    ProvisionedThroughputExceededException::builder().build(),
+                )
+            },
+            "unavailable",
+        ),
+        (
+            || {
+                UpdateItemError::ReplicatedWriteConflictException(
+                    ReplicatedWriteConflictException::builder().build(),
+                )
+            },
+            "unavailable",
+        ),
+        (
+            || UpdateItemError::TransactionConflictException(TransactionConflictException::builder().build()),
+            "unavailable",
+        ),
+        (
+            || UpdateItemError::ResourceNotFoundException(ResourceNotFoundException::builder().build()),
+            "rejected",
+        ),
+    ];
+
+    for (answer, meaning) in answers {
+        let store = store(&[mock!(Client::update_item).then_error(answer)]);
+        let error = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap_err();
+        assert_eq!(error.is_retryable(), meaning == "unavailable", "{:?}", answer());
+    }
+}
+
+#[tokio::test]
+async fn every_error_of_a_read_is_temporary_or_not() {
+    type Answer = fn() -> GetItemError;
+    let answers: [(Answer, &str); 5] = [
+        (|| GetItemError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
+        (|| GetItemError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
+        (|| GetItemError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
+        (
+            || {
+                GetItemError::ProvisionedThroughputExceededException(
+                    ProvisionedThroughputExceededException::builder().build(),
+                )
+            },
+            "unavailable",
+        ),
+        (
+            || GetItemError::ResourceNotFoundException(ResourceNotFoundException::builder().build()),
+            "rejected",
+        ),
+    ];
+
+    for (answer, meaning) in answers {
+        let error = store(&[mock!(Client::get_item).then_error(answer)]).get(&key()).await.unwrap_err();
+        assert_eq!(meaning_of(&error), meaning, "{:?}", answer());
+    }
+}
+
+#[tokio::test]
+async fn errors_that_the_model_does_not_name_are_told_apart_by_code_and_status() {
+    let answers = [
+        (400, "ThrottlingException", "unavailable"),
+        (400, "ProvisionedThroughputExceededException", "unavailable"),
+        (400, "RequestLimitExceeded", "unavailable"),
+        (500, "InternalServerError", "unavailable"),
+        (503, "ServiceUnavailable", "unavailable"),
+        (400, "AccessDeniedException", "rejected"),
+        (400, "ValidationException", "rejected"),
+        (400, "ResourceNotFoundException", "rejected"),
+    ];
+
+    for (status, code, meaning) in answers {
+        let write = mock!(Client::update_item).sequence().http_status(status, body(code, "no")).build();
+        let read = mock!(Client::get_item).sequence().http_status(status, body(code, "no")).build();
+        let list = mock!(Client::query).sequence().http_status(status, body(code, "no")).build();
+        let store = store(&[write, read, list]);
+
+        let written = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap_err();
+        let read = store.get(&key()).await.unwrap_err();
+        let listed = store.pending(&query()).await.unwrap_err();
+
+        assert_eq!(written.is_retryable(), meaning == "unavailable", "{status} {code}");
+        assert_eq!((meaning_of(&read), meaning_of(&listed)), (meaning, meaning), "{status} {code}");
+        assert_eq!(read.source().unwrap().downcast_ref::<AwsFailure>().unwrap().code, code);
+    }
+}
+
+#[tokio::test]
+async fn no_answer_brings_the_token_into_any_text() {
+    let said = format!("an attribute is too long: {TOKEN}");
+    let broken_item = format!(r#"{{"Attributes":{{"task_token":{{"S":"{TOKEN}"}},"#);
+    let rules = [
+        mock!(Client::update_item).sequence().http_status(400, body("ValidationException", &said)).build(),
+        mock!(Client::update_item).sequence().http_status(500, body("InternalServerError", &said)).build(),
+        mock!(Client::update_item).sequence().http_status(200, Some(broken_item)).build(),
+        mock!(Client::update_item).then_output(|| {
+            let mut item = waiting_item();
+            item.remove("execution");
+            UpdateItemOutput::builder().set_attributes(Some(item)).build()
+        }),
+        mock!(Client::update_item).then_error(|| {
+            let mut item = waiting_item();
+            item.insert("wait_started".to_owned(), s(TOKEN));
+            refused(Some(item))
+        }),
+    ];
+
+    for rule in rules {
+        let store = store(&[rule]);
+        let callbacks = RecordingTaskCallbacks::default();
+        let error = register(&store, &callbacks, &key(), token(), wait(), now()).await.unwrap_err();
+
+        let source = error.source().map(|source| format!("{source} {source:?}"));
+        let texts = format!("{error} {error:?} {error:#?} {source:?}");
+        assert!(!texts.contains(TOKEN), "{texts}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_this_crate_did_not_write_is_named_by_its_attribute() {
+    let broken = [
+        ("task_token", s("")),
+        ("wait_started", s("yesterday")),
+        ("deadline", s("1")),
+        ("execution", n(1)),
+        ("registered_at", n_text("-1")),
+        ("outcome", s("350000")),
+        ("completed_at", s("now")),
+        ("delivery", s("perhaps")),
+        ("delivered_at", s("")),
+        ("attempts", n_text("many")),
+        ("unconfirmed", AttributeValue::M(HashMap::new())),
+        ("pending_since", s("")),
+        ("expires_at", n_text("1.5")),
+    ];
+
+    for (attribute, value) in broken {
+        let rule = mock!(Client::get_item).then_output(move || {
+            let mut item = delivered_item();
+            item.insert(attribute.to_owned(), value.clone());
+            GetItemOutput::builder().set_item(Some(item)).build()
+        });
+        let error = store(&[rule]).get(&key()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("the item's attribute {attribute} cannot be read"));
+    }
+}
+
+#[tokio::test]
+async fn neither_items_nor_requests_show_the_token_in_debug() {
+    let rule =
+        mock!(Client::get_item).then_output(|| GetItemOutput::builder().set_item(Some(whole_item())).build());
+
+    let item = store(&[rule]).get(&key()).await.unwrap().unwrap();
+    let pair = item.pair();
+
+    assert!(!format!("{item:?} {pair:#?}").contains(TOKEN));
+}
+
+fn store(rules: &[Rule]) -> DynamoDbTokenStore {
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::Sequential, rules, |configuration| {
+        configuration.retry_config(RetryConfig::disabled())
+    });
+    DynamoDbTokenStore::new(client, "TaskTokens")
+}
+
+fn waiting_item() -> HashMap<String, AttributeValue> {
+    attributes([
+        ("callback_key", s("valuation#VAL-17")),
+        ("task_token", s(TOKEN)),
+        ("wait_started", s(STARTED)),
+        ("deadline", n(1_772_370_000_000)),
+        ("execution", s("arn")),
+        ("registered_at", n(1_772_366_399_000)),
+        ("attempts", n(1)),
+        ("pending", s("valuation")),
+        ("pending_since", n(1_772_366_400_000)),
+        ("expires_at", n(1_773_666_000)),
+    ])
+}
+
+fn parked_item() -> HashMap<String, AttributeValue> {
+    let mut item = whole_item();
+    for name in ["task_token", "wait_started", "deadline", "execution", "registered_at"] {
+        item.remove(name);
+    }
+    item
+}
+
+fn whole_item() -> HashMap<String, AttributeValue> {
+    let mut item = waiting_item();
+    item.insert("outcome".to_owned(), AttributeValue::M(attributes([("output", s("350000"))])));
+    item.insert("completed_at".to_owned(), n(1_772_366_400_000));
+    item
+}
+
+fn delivered_item() -> HashMap<String, AttributeValue> {
+    let mut item = whole_item();
+    item.remove("pending");
+    item.remove("pending_since");
+    item.insert("delivery".to_owned(), s("delivered"));
+    item.insert("delivered_at".to_owned(), n(1_772_366_400_000));
+    item
+}
+
+fn refused(item: Option<HashMap<String, AttributeValue>>) -> UpdateItemError {
+    UpdateItemError::ConditionalCheckFailedException(
+        ConditionalCheckFailedException::builder().set_item(item).build(),
+    )
+}
+
+fn meaning_of(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unavailable { .. } => "unavailable",
+        StoreError::Rejected { .. } => "rejected",
+        StoreError::Malformed { .. } => "malformed",
+    }
+}
+
+fn body(code: &str, message: &str) -> Option<String> {
+    let code = format!("com.amazonaws.dynamodb.v20120810#{code}");
+    Some(serde_json::json!({ "__type": code, "message": message }).to_string())
+}
+
+fn attributes<const N: usize>(of: [(&str, AttributeValue); N]) -> HashMap<String, AttributeValue> {
+    of.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn s(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn n(number: u64) -> AttributeValue {
+    n_text(&number.to_string())
+}
+
+fn n_text(number: &str) -> AttributeValue {
+    AttributeValue::N(number.to_owned())
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_772_366_400)
+}
+
+fn key() -> CallbackKey {
+    CallbackKey::new("valuation", "VAL-17").unwrap()
+}
+
+fn token() -> TaskToken {
+    TaskToken::new(TOKEN).unwrap()
+}
+
+fn wait() -> Wait {
+    Wait {
+        started: WaitStarted::new("2026-03-01T12:00:00.000Z", 0, 0).unwrap(),
+        deadline: now() + Duration::from_secs(3_600),
+        execution: "arn".to_owned(),
+    }
+}
+
+fn success() -> Outcome {
+    Outcome::success("350000").unwrap()
+}
+
+fn query() -> PendingQuery {
+    PendingQuery {
+        kind: "valuation".to_owned(),
+        older_than: Duration::from_secs(60),
+        now: now(),
+        after: None,
+    }
+}
