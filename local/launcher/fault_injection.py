@@ -7,11 +7,17 @@
     DELETE /_local/faults      disarms all
     GET    /_local/requests    ?function=NAME  [{"function", "operation", "time"}], oldest first
     GET    /_local/environment the environment variables of all functions, in one object
+    POST   /_local/appflow     {"flow": NAME, "runs"?: 1, "events"?: 1, "hold_seconds"?,
+                                "answer_after_seconds"?, "refuse"?: ERROR}
+    DELETE /_local/appflow     lets all runs go as they usually do
 
 A fault strikes the next `times` calls of the operation (its IAM action) that come from the
 function. `kill` is SIGKILL for the process that made the call; `after` means that the call was
 carried out and its answer is not sent. Functions are known by their credentials, which they only
 have with AUTH=true. Bodies are never recorded: they hold task tokens.
+
+What is posted to `appflow` is how the next `runs` runs of the flow go: how long they take, how often
+their end is reported, whether `StartFlow` answers late or refuses.
 """
 
 import json
@@ -26,7 +32,9 @@ from urllib.parse import parse_qs
 from ministack.core.iam_actions import access_denied_response, extract_iam_action
 from ministack.core.router import detect_service, extract_access_key_id
 
+import gaps.appflow
 from function_processes import FunctionProcesses, environment_of_all_functions, function_of
+from gaps.flow_runs import Behaviour
 
 Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
@@ -122,6 +130,16 @@ class FaultInjection:
                 await _send_json(send, 200, requests)
             case "GET", "/_local/environment":
                 await _send_json(send, 200, environment_of_all_functions())
+            case "POST", "/_local/appflow":
+                try:
+                    behaviour = Behaviour(**json.loads(await _body(receive)))
+                except (TypeError, ValueError) as error:
+                    await _send_json(send, 400, {"message": str(error)})
+                    return
+                left = gaps.appflow.behave(behaviour)
+                await _send_json(send, 201, [asdict(behaviour) for behaviour in left])
+            case "DELETE", "/_local/appflow":
+                await _send_json(send, 200, gaps.appflow.behave(None))
             case _:
                 await _send_json(send, 404, {"message": "see local/launcher/fault_injection.py"})
 

@@ -10,11 +10,13 @@
 //! - [`stack`]: all of it together, and what tests and demonstrations need to know of it.
 //! - [`execution`]: runs executions of a state machine and reads what happened.
 //! - [`functions`]: what the functions logged and called, and faults for tests.
+//! - [`flow`]: how the runs of an AppFlow flow go, for tests.
 //! - [`process`]: child processes that leave nothing behind.
 //! - [`progress`]: tells the person in front of the terminal what goes on.
 
 pub mod emulator;
 pub mod execution;
+pub mod flow;
 pub mod functions;
 pub mod process;
 pub mod progress;

@@ -81,7 +81,7 @@ impl Sam {
 
     /// Deploys the built template, or a changed copy of it, to the emulator and returns the stack's outputs.
     ///
-    /// `parameters` (`Name=value`) stand in for those of `samconfig.toml`; without any, those are used.
+    /// `parameters` are `Name=value`; the template's defaults stand for the others.
     ///
     /// # Errors
     ///

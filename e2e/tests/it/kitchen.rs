@@ -2,18 +2,16 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use local_stack::{LogLine, StackDescription, execution::Execution};
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
-/// Longer than anything on the local stack takes; only a failing test waits that long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
+use crate::eventually::{DEADLINE, eventually};
 
 /// A deployed stack and the clients to use it.
 pub(crate) struct Kitchen {
@@ -146,18 +144,4 @@ pub(crate) fn ready_order(execution: &str, task_token: Option<&str>, input: &Val
         message["taskToken"] = task_token.into();
     }
     message.to_string()
-}
-
-/// Tries until there is something, at most [`DEADLINE`].
-pub(crate) async fn eventually<T>(what: &str, attempt: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
-    let give_up = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = attempt().await? {
-            return Ok(found);
-        }
-        if Instant::now() > give_up {
-            return Err(anyhow::anyhow!("not within {} s", DEADLINE.as_secs())).context(what.to_owned());
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
 }

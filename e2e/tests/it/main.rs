@@ -3,6 +3,10 @@
 //! Run them with `cargo xtask test --e2e`, which starts the stack. All tests share it, so none changes what another
 //! one sees; a test that breaks something deploys a copy of its own.
 
+mod depot;
+mod eventually;
+mod job;
+mod job_permissions;
 mod kitchen;
 mod permissions;
 mod pizza;

@@ -42,7 +42,7 @@ async fn pizza_works(stack_name: &str, template: &str) -> Result<bool> {
 }
 
 /// The template without one item of a list in the resource.
-fn without(template: &str, resource: &str, item: &str) -> Option<String> {
+pub(crate) fn without(template: &str, resource: &str, item: &str) -> Option<String> {
     let resource_at = template.find(&format!("\n  {resource}:\n"))?;
     let item_at = resource_at + template[resource_at..].find(&format!("- {item}\n"))?;
     let line_at = template[..item_at].rfind('\n')? + 1;

@@ -8,7 +8,10 @@ use futures_util::future::try_join_all;
 use local_stack::{LogLine, execution::task_token};
 use serde_json::json;
 
-use crate::kitchen::{DEADLINE, Kitchen, made_up_execution, pizza, ready_order};
+use crate::{
+    eventually::DEADLINE,
+    kitchen::{Kitchen, made_up_execution, pizza, ready_order},
+};
 
 #[tokio::test]
 async fn both_workflows_end_with_the_ordered_pizza() -> Result<()> {

@@ -1,12 +1,15 @@
 """Where the emulator's behaviour differs from AWS's and this application depends on it.
 
 Each module closes one gap. It opens with what AWS documents, replaces plain functions of the
-emulator in `install()` (`machine_role` instead is asked by `task_state`), and has contract tests in
-`tests/`: when those pass without the module, the emulator has learnt it and the module can go.
+emulator in `install()` (`machine_role` is asked by `task_state`, `flow_runs` by `appflow`), and has
+contract tests in `tests/`: when those pass without the module, the emulator has learnt it and the
+module can go.
 """
 
 from gaps import (
+    appflow,
     callback_authorization,
+    event_targets,
     execution_end,
     history,
     queue_mapping_role,
@@ -29,6 +32,8 @@ def close() -> None:
         redrive,
         callback_authorization,
         queue_mapping_role,
+        event_targets,
+        appflow,
         secure_loopback,
     ):
         gap.install()

@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: runs the workflows on the local stack and shows what each did.
 
+mod job;
 mod pizza;
 mod prices;
 
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 enum Workflow {
     /// Polling versus callback, over SQS.
     Pizza,
+    /// A service that tells the end of its job by an event.
+    Job,
 }
 
 pub(crate) async fn run(
@@ -38,6 +41,9 @@ pub(crate) async fn run(
     let wanted = |workflow| arguments.workflows.is_empty() || arguments.workflows.contains(&workflow);
     if wanted(Workflow::Pizza) {
         as_expected &= pizza::run(&stack, progress, arguments.json).await?;
+    }
+    if wanted(Workflow::Job) {
+        as_expected &= job::run(&stack, progress, arguments.json).await?;
     }
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

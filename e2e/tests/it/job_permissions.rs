@@ -1,0 +1,113 @@
+//! Every permission of the job's part of the template is needed: without it, the workflow does not end as it should.
+
+use anyhow::{Context, Result};
+use aws_sdk_sfn::types::ExecutionStatus;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use local_stack::{StackDescription, execution::Execution, flow::RunBehaviour};
+
+use crate::{
+    depot::{Depot, order},
+    permissions::without,
+};
+
+/// Where a permission stands in the template: the resource and the first line of the list item.
+const PERMISSIONS: [(&str, &str); 14] = [
+    ("JobMainStateMachine", "Sid: CallTheJob"),
+    ("JobMainStateMachine", "Sid: FindTheRun"),
+    ("JobMainStateMachine", "Sid: LookForItsEnd"),
+    ("CallJobStateMachine", "LambdaInvokePolicy:"),
+    ("CallJobStateMachine", "Sid: StartTheFlow"),
+    ("CallJobStateMachine", "Sid: TellJobMainWhatFailed"),
+    ("TaskTokenRegistrarFunction", "Sid: RegisterTheWait"),
+    ("TaskTokenRegistrarFunction", "Sid: DeliverAnEarlySuccess"),
+    ("TaskTokenRegistrarFunction", "Sid: DeliverAnEarlyFailure"),
+    ("JobCallbackFunction", "Sid: RecordTheEnd"),
+    ("JobCallbackFunction", "Sid: DeliverTheSuccess"),
+    ("JobCallbackFunction", "Sid: DeliverTheFailure"),
+    ("FlowBucketPolicy", "Sid: LetAppFlowRead"),
+    ("FlowBucketPolicy", "Sid: LetAppFlowWrite"),
+];
+
+/// How a run goes and how the workflow then ends: with the event, with the record, or with an error.
+struct Scenario {
+    behaviour: RunBehaviour,
+    file: &'static str,
+    ends: fn(&Execution) -> bool,
+}
+
+fn scenarios() -> [Scenario; 6] {
+    const GOOD: &str = r#"{"hello":"world"}"#;
+    const BAD: &str = "{";
+    let early = || RunBehaviour {
+        hold_seconds: Some(0.0),
+        answer_after_seconds: Some(1.5),
+        ..RunBehaviour::default()
+    };
+    [
+        Scenario { behaviour: RunBehaviour::default(), file: GOOD, ends: |e| succeeded(e, false) },
+        Scenario { behaviour: early(), file: GOOD, ends: |e| succeeded(e, false) },
+        Scenario { behaviour: RunBehaviour::default(), file: BAD, ends: |e| failed(e, "Execution Failed") },
+        Scenario { behaviour: early(), file: BAD, ends: |e| failed(e, "Execution Failed") },
+        Scenario {
+            behaviour: RunBehaviour {
+                refuse: Some("ServiceQuotaExceededException"),
+                ..RunBehaviour::default()
+            },
+            file: GOOD,
+            ends: |e| failed(e, "The job was not started"),
+        },
+        Scenario {
+            behaviour: RunBehaviour { events: Some(0), ..RunBehaviour::default() },
+            file: GOOD,
+            ends: |e| succeeded(e, true),
+        },
+    ]
+}
+
+fn succeeded(execution: &Execution, by_record: bool) -> bool {
+    let moved = execution.output["job"]["record"]["ExecutionResult"]["RecordsProcessed"] == 1
+        || execution.output["job"]["num-of-records-processed"] == "1";
+    let has_record = execution.output["job"].get("record").is_some();
+    execution.status == ExecutionStatus::Succeeded && moved && has_record == by_record
+}
+
+fn failed(execution: &Execution, cause: &str) -> bool {
+    execution.cause.as_deref().is_some_and(|told| told.contains(cause))
+}
+
+/// Deploys the template as a stack of its own and says whether its job workflow does all that it should.
+async fn job_works(stack_name: &str, template: &str) -> Result<bool> {
+    let shared = StackDescription::of_this_test_run()?;
+    let stack = shared.deploy_copy(stack_name, template, &["JobTimeoutSeconds=6"]).await?;
+    let depot = Depot::of(stack).await;
+
+    for Scenario { behaviour, file, ends } in scenarios() {
+        depot.put("example.json", file).await?;
+        depot.stack.let_next_run(&behaviour).await?;
+        if !ends(&depot.run(&order(0)).await?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_one_of_its_permissions_the_job_does_not_work() -> Result<()> {
+    let template = &StackDescription::of_this_test_run()?.built_template()?;
+    assert!(job_works("job-permissions", template).await?, "the copy with all permissions works");
+
+    let not_needed: Vec<_> = stream::iter(PERMISSIONS.iter().enumerate())
+        .map(async |(number, (resource, item))| {
+            let changed =
+                without(template, resource, item).with_context(|| format!("{resource} has no {item}"))?;
+            let works = job_works(&format!("job-permissions-{number}"), &changed).await?;
+            anyhow::Ok(works.then_some((resource, item)))
+        })
+        .buffer_unordered(2)
+        .try_filter_map(async |not_needed| Ok(not_needed))
+        .try_collect()
+        .await?;
+
+    assert!(not_needed.is_empty(), "these can be taken away: {not_needed:?}");
+    Ok(())
+}
