@@ -43,10 +43,10 @@ fn usage(stack: &StackDescription) -> String {
     );
     for (name, value) in &stack.outputs {
         if name.ends_with("StateMachineArn") {
+            let input = if name.starts_with("Pizza") { r#"{"order":"pizza funghi"}"# } else { "{}" };
             write!(
                 text,
-                "  aws stepfunctions start-execution --state-machine-arn {value} \\\n    \
-                   --input '{{\"name\":\"pizza_callback\",\"order\":\"pizza funghi\"}}'\n"
+                "  aws stepfunctions start-execution --state-machine-arn {value} \\\n    --input '{input}'\n"
             )
             .expect("a text takes all writes");
         }
