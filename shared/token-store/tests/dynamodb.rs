@@ -25,8 +25,8 @@ async fn emulated() -> DynamoDbTokenStore {
     let endpoint = env::var("LOCAL_STACK_ENDPOINT").expect("LOCAL_STACK_ENDPOINT names the local stack");
     let configuration = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::for_tests())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "local stack"))
         .endpoint_url(endpoint)
         .build();
     let client = Client::from_conf(configuration);
