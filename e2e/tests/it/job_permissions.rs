@@ -1,17 +1,15 @@
 //! Every permission of the job's part of the template is needed: without it, the workflow does not end as it should.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use aws_sdk_sfn::types::ExecutionStatus;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use local_stack::{StackDescription, execution::Execution, flow::RunBehaviour};
 
 use crate::{
     depot::{Depot, order},
-    permissions::without,
+    permissions::{Permission, assert_each_is_needed},
 };
 
-/// Where a permission stands in the template: the resource and the first line of the list item.
-const PERMISSIONS: [(&str, &str); 14] = [
+const PERMISSIONS: [Permission; 14] = [
     ("JobMainStateMachine", "Sid: CallTheJob"),
     ("JobMainStateMachine", "Sid: FindTheRun"),
     ("JobMainStateMachine", "Sid: LookForItsEnd"),
@@ -76,9 +74,9 @@ fn failed(execution: &Execution, cause: &str) -> bool {
 }
 
 /// Deploys the template as a stack of its own and says whether its job workflow does all that it should.
-async fn job_works(stack_name: &str, template: &str) -> Result<bool> {
+async fn job_works(stack_name: String, template: String) -> Result<bool> {
     let shared = StackDescription::of_this_test_run()?;
-    let stack = shared.deploy_copy(stack_name, template, &["JobTimeoutSeconds=6"]).await?;
+    let stack = shared.deploy_copy(&stack_name, &template, &["JobTimeoutSeconds=6"]).await?;
     let depot = Depot::of(stack).await;
 
     for Scenario { behaviour, file, ends } in scenarios() {
@@ -93,21 +91,5 @@ async fn job_works(stack_name: &str, template: &str) -> Result<bool> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_of_its_permissions_the_job_does_not_work() -> Result<()> {
-    let template = &StackDescription::of_this_test_run()?.built_template()?;
-    assert!(job_works("job-permissions", template).await?, "the copy with all permissions works");
-
-    let not_needed: Vec<_> = stream::iter(PERMISSIONS.iter().enumerate())
-        .map(async |(number, (resource, item))| {
-            let changed =
-                without(template, resource, item).with_context(|| format!("{resource} has no {item}"))?;
-            let works = job_works(&format!("job-permissions-{number}"), &changed).await?;
-            anyhow::Ok(works.then_some((resource, item)))
-        })
-        .buffer_unordered(2)
-        .try_filter_map(async |not_needed| Ok(not_needed))
-        .try_collect()
-        .await?;
-
-    assert!(not_needed.is_empty(), "these can be taken away: {not_needed:?}");
-    Ok(())
+    assert_each_is_needed("job-permissions", &PERMISSIONS, job_works).await
 }

@@ -11,3 +11,4 @@ mod kitchen;
 mod permissions;
 mod pizza;
 mod pizza_faults;
+mod pizza_permissions;
