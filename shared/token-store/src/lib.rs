@@ -31,6 +31,15 @@
 //!    unconfirmed one is set aside for people, because the older wait may have used it.
 //! 5. A task token appears in no log line and no error text: [`TaskToken`] does not print itself.
 //!
+//! # Fan-in
+//!
+//! When many parts complete one key, [`gather()`] notes each [`Part`] at a cost that does not depend on how many there
+//! are, and lets the one that finds nothing missing combine them. The model holds it to this: exactly one combined
+//! outcome is ever sent, no part is missing in it, and whoever crashes anywhere is made good by the repeat of its own
+//! part.
+//!
+//! # A limit
+//!
 //! One thing no protocol can know: on a key that is waited on again, an outcome that comes once more after the newer
 //! wait has registered counts as that wait's own. Give each question its own key where its answers can repeat.
 //!
@@ -74,26 +83,29 @@
 //!
 //! # Map
 //!
-//! - The calls: [`register`], [`complete`], [`redeliver`], [`heartbeat`] (`rendezvous`), and
-//!   [`TokenStore::pending`] for what waits.
+//! - The calls: [`register`], [`complete`], [`redeliver`], [`heartbeat`] (`rendezvous`), [`gather()`] for an outcome that many
+//!   parts make together, and [`TokenStore::pending`] for what waits.
 //! - The values: [`CallbackKey`], [`TaskToken`], [`Wait`], [`WaitingTask`], [`Outcome`], and the [`Item`] that holds them.
 //! - [`protocol`]: every decision, without input and output. Its writes are data, [`Update`]s of [`Predicate`]s and
-//!   [`Change`]s, so that each condition stands in one place.
-//! - The ports, [`TokenStore`] and [`TaskCallbacks`], one for each set of permissions.
+//!   [`Change`]s, so that each condition stands in one place. Those of [`gather()`] are [`TallyUpdate`]s.
+//! - The ports, [`TokenStore`], [`PartStore`] and [`TaskCallbacks`], one for each set of permissions.
 //! - Their adapters: [`DynamoDbTokenStore`] and [`StepFunctionsTaskCallbacks`] (feature `aws`, on by default);
 //!   [`MemoryTokenStore`] and [`RecordingTaskCallbacks`] for tests.
 
 #[cfg(feature = "aws")]
 mod aws;
 mod callbacks;
+mod gather;
 mod item;
 mod key;
 mod memory;
 mod outcome;
+mod part;
 pub mod protocol;
 mod recording;
 mod rendezvous;
 mod store;
+mod tally;
 mod token;
 mod update;
 mod wait;
@@ -102,16 +114,20 @@ mod waiting_task;
 #[cfg(feature = "aws")]
 pub use aws::{AwsFailure, DynamoDbTokenStore, StepFunctionsTaskCallbacks};
 pub use callbacks::{Attempt, CallbackError, TaskCallbacks};
+pub use gather::{GatherError, Gathering, gather};
 pub use item::{Completed, Delivery, Item, Pair, RETENTION, Recorded, Registered};
 pub use key::{CallbackKey, InvalidCallbackKey};
 pub use memory::MemoryTokenStore;
 pub use outcome::{Failure, Outcome, OutcomeError, Output};
+pub use part::{InvalidPart, Part};
 pub use protocol::{Completion, Registration};
 pub use recording::RecordingTaskCallbacks;
 pub use rendezvous::{Heartbeat, RendezvousError, complete, heartbeat, redeliver, register};
 pub use store::{
-    Pending, PendingCursor, PendingPage, PendingQuery, PendingState, StoreError, TokenStore, Written,
+    PartStore, Pending, PendingCursor, PendingPage, PendingQuery, PendingState, StoreError, TokenStore,
+    Written,
 };
+pub use tally::{Tallied, Tally, TallyChange, TallyName, TallyPredicate, TallyUpdate};
 pub use token::{InvalidTaskToken, TaskToken};
 pub use update::{Change, Predicate, Update, Write};
 pub use wait::{InvalidWait, Wait, WaitStarted};

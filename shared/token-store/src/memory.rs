@@ -6,17 +6,18 @@ use std::{
 };
 
 use crate::{
-    CallbackKey, Item, Pending, PendingCursor, PendingPage, PendingQuery, PendingState, StoreError,
-    TokenStore, Update, Written,
+    CallbackKey, Item, PartStore, Pending, PendingCursor, PendingPage, PendingQuery, PendingState,
+    StoreError, Tallied, Tally, TallyName, TallyUpdate, TokenStore, Update, Written,
 };
 
 /// How many entries a page has.
 const PAGE: usize = 100;
 
-/// [`TokenStore`] in memory. Like DynamoDB before its TTL comes round, it keeps items that have expired.
+/// [`TokenStore`] and [`PartStore`] in memory. Like DynamoDB before its TTL comes round, it keeps items that have expired.
 #[derive(Debug, Default)]
 pub struct MemoryTokenStore {
     items: Mutex<HashMap<CallbackKey, Item>>,
+    tallies: Mutex<HashMap<(CallbackKey, TallyName), Tally>>,
 }
 
 impl MemoryTokenStore {
@@ -51,6 +52,21 @@ impl TokenStore for MemoryTokenStore {
         let next = entries.last().filter(|_| more);
         let next = next.map(|last| PendingCursor { key: last.key.clone(), since: last.since });
         Ok(PendingPage { entries, next })
+    }
+}
+
+impl PartStore for MemoryTokenStore {
+    async fn tally(&self, key: &CallbackKey, update: &TallyUpdate) -> Result<Tallied, StoreError> {
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (key.clone(), update.name);
+        let found = tallies.get(&place).cloned();
+        Ok(match update.apply(found.as_ref()) {
+            Some(tally) => {
+                tallies.insert(place, tally.clone());
+                Tallied::Stored(tally)
+            }
+            None => Tallied::Refused(found),
+        })
     }
 }
 

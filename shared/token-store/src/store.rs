@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{CallbackKey, Item, Update};
+use crate::{CallbackKey, Item, Tallied, TallyUpdate, Update};
 
 /// Where the items are. Its IAM permissions on DynamoDB are `dynamodb:UpdateItem` and `dynamodb:GetItem` on the
 /// table and `dynamodb:Query` on its index; a function needs only those of the methods that it calls.
@@ -34,6 +34,21 @@ pub trait TokenStore: Send + Sync {
     ///
     /// Every variant of [`StoreError`].
     fn pending(&self, query: &PendingQuery) -> impl Future<Output = Result<PendingPage, StoreError>> + Send;
+}
+
+/// Where it is noted which parts of a set are done. Its IAM permission on DynamoDB is `dynamodb:UpdateItem` on the table.
+pub trait PartStore: Send + Sync {
+    /// Makes `update` on an item of the set of `key`, atomically, and returns the whole item whether or not it was
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`StoreError`]. After [`StoreError::Unavailable`] the item may or may not have been changed.
+    fn tally(
+        &self,
+        key: &CallbackKey,
+        update: &TallyUpdate,
+    ) -> impl Future<Output = Result<Tallied, StoreError>> + Send;
 }
 
 /// What an [`Update`] did.

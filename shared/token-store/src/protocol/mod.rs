@@ -9,8 +9,11 @@
 //!    complete writes [`Write::Repeat`] before it sends, so that nobody takes the task that
 //!    one attempt closed for a task that was gone before.
 //! 3. Record how it ended.
+//!
+//! [`gather()`] has steps of its own, before these: they find out who completes a key that many parts complete.
 
 mod complete;
+mod gather;
 mod redeliver;
 mod register;
 mod writes;
@@ -18,6 +21,7 @@ mod writes;
 use std::time::SystemTime;
 
 pub use complete::{Complete, Completion};
+pub use gather::{Combining, GatherStep, Gathered, Tallying, gather};
 pub use redeliver::Redeliver;
 pub use register::{Register, Registration};
 
@@ -182,5 +186,133 @@ fn not_recorded<I: Intent>(intent: I, pair: Pair, write: Write, item: Option<&It
         _ if still_there && recorded.is_none() => Step::record(intent, pair, Delivery::Unconfirmed),
         _ if still_there => Step::next(intent.overtaken(item), intent),
         _ => Step::next(intent.settled(&pair, Delivery::Unconfirmed, None), intent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::{Completed, Outcome, Recorded, Registered, TaskToken, Wait, WaitStarted};
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn token() -> TaskToken {
+        TaskToken::new("token").unwrap()
+    }
+
+    fn wait(retry: u32) -> Wait {
+        let started = WaitStarted::new("2026-03-01T09:30:00.000Z", 0, retry).unwrap();
+        Wait { started, deadline: now() + Duration::from_secs(60), execution: "arn".into() }
+    }
+
+    fn outcome() -> Outcome {
+        Outcome::success("1").unwrap()
+    }
+
+    /// A wait with its outcome, undelivered.
+    fn whole() -> Item {
+        Item {
+            registered: Some(Registered { token: token(), wait: wait(0), at: now() }),
+            completed: Some(Completed { outcome: outcome(), at: now() }),
+            delivery: None,
+            attempts: 1,
+            unconfirmed: None,
+            pending_since: Some(now()),
+            expires_at: now() + Duration::from_secs(3_600),
+        }
+    }
+
+    fn delivered() -> Item {
+        Item { delivery: Some(Recorded { delivery: Delivery::Delivered, at: now() }), ..whole() }
+    }
+
+    /// What is left when a newer wait has taken the key.
+    fn newer() -> Item {
+        Item {
+            registered: Some(Registered { token: token(), wait: wait(1), at: now() }),
+            completed: None,
+            ..whole()
+        }
+    }
+
+    /// The step after the own half was written, both are there, and the task was told.
+    fn told<I: Intent>(intent: I, sent: Sent) -> Writing<I> {
+        let Step::Write(writing) = begin(intent) else { panic!("no write") };
+        let Step::Send(sending) = writing.resume(Written::Stored(whole())) else { panic!("not sent") };
+        recording(sending.resume(sent))
+    }
+
+    fn recording<I: Intent>(step: Step<I>) -> Writing<I> {
+        let Step::Write(writing) = step else { panic!("nothing to record") };
+        writing
+    }
+
+    fn answer<I: Intent>(step: Step<I>) -> I::Answer {
+        let Step::Done(answer) = step else { panic!("not done") };
+        answer
+    }
+
+    fn completion() -> Complete {
+        Complete::new(outcome(), now())
+    }
+
+    #[test]
+    fn an_outcome_that_somebody_else_settled_meanwhile_is_not_recorded_for_a_newer_wait() {
+        let opening = recording(begin(completion()));
+
+        let repeat = recording(opening.resume(Written::Refused(Some(whole()))));
+        let write = repeat.update().write;
+        let step = repeat.resume(Written::Refused(Some(newer())));
+
+        assert_eq!(write, Write::Repeat);
+        assert_eq!(answer(step), Completion::Unconfirmed);
+    }
+
+    #[test]
+    fn a_delivery_that_was_seen_is_true_whatever_has_become_of_the_key() {
+        for item in [None, Some(newer())] {
+            let step = told(completion(), Sent::Taken).resume(Written::Refused(item));
+
+            assert_eq!(answer(step), Completion::Delivered { waited: Duration::ZERO });
+        }
+    }
+
+    #[test]
+    fn a_closed_task_that_others_have_tried_meanwhile_is_unconfirmed() {
+        let tried = Item { attempts: 2, ..whole() };
+
+        let step = told(completion(), Sent::Closed(Attempt::First)).resume(Written::Refused(Some(tried)));
+
+        assert_eq!(recording(step).update().write, Write::RecordUnconfirmed);
+    }
+
+    #[test]
+    fn a_closed_task_that_another_has_delivered_to_is_as_that_one_says() {
+        let closed = Sent::Closed(Attempt::First);
+
+        let completed = told(completion(), closed).resume(Written::Refused(Some(delivered())));
+        let registered =
+            told(Register::new(token(), wait(0), now()), closed).resume(Written::Refused(Some(delivered())));
+
+        assert_eq!(answer(completed), Completion::Duplicate);
+        assert_eq!(answer(registered), Registration::Completed(Delivery::Delivered));
+    }
+
+    #[test]
+    fn a_closed_task_whose_key_a_newer_wait_has_taken_is_unconfirmed() {
+        let closed = Sent::Closed(Attempt::First);
+
+        let completed = told(completion(), closed).resume(Written::Refused(Some(newer())));
+        let registered =
+            told(Register::new(token(), wait(0), now()), closed).resume(Written::Refused(Some(newer())));
+        let redelivered = told(Redeliver::new(now()), closed).resume(Written::Refused(Some(newer())));
+
+        assert_eq!(answer(completed), Completion::Unconfirmed);
+        assert_eq!(answer(registered), Registration::Completed(Delivery::Unconfirmed));
+        assert_eq!(answer(redelivered), Some(Delivery::Unconfirmed));
     }
 }

@@ -2,6 +2,7 @@
 //! on the store that its argument opens.
 
 mod equivalence;
+mod parts;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -15,6 +16,13 @@ use token_store::{
 };
 
 pub(crate) use equivalence::every_write_does_to_every_item_what_apply_does;
+pub(crate) use parts::{
+    a_part_is_repeated_until_its_outcome_is_delivered,
+    a_part_that_comes_again_counts_once_and_combines_nothing_again,
+    an_outcome_that_came_before_the_last_part_stays, another_number_of_parts_is_refused,
+    every_write_of_gather_does_what_apply_does, of_many_parts_at_once_one_completes_the_key,
+    parts_that_have_expired_are_not_counted, the_last_part_completes_the_key_in_whatever_order_they_come,
+};
 
 /// Makes the tests.
 macro_rules! contract {
@@ -35,6 +43,7 @@ macro_rules! contract {
             a_parked_outcome_whose_wait_is_over_is_late,
             an_unconfirmed_outcome_is_set_aside_by_the_newer_wait,
             a_delivery_left_open_is_finished_once,
+            a_half_has_nothing_to_deliver_and_stays_as_it_is,
             a_repeat_that_finds_the_task_gone_is_unconfirmed,
             a_newer_wait_settles_the_older_one_first,
             an_older_wait_that_comes_after_a_newer_one_is_superseded,
@@ -49,6 +58,14 @@ macro_rules! contract {
             a_heartbeat_says_whether_anybody_waits,
             of_many_outcomes_at_once_one_is_taken,
             every_write_does_to_every_item_what_apply_does,
+            the_last_part_completes_the_key_in_whatever_order_they_come,
+            a_part_that_comes_again_counts_once_and_combines_nothing_again,
+            a_part_is_repeated_until_its_outcome_is_delivered,
+            an_outcome_that_came_before_the_last_part_stays,
+            another_number_of_parts_is_refused,
+            parts_that_have_expired_are_not_counted,
+            of_many_parts_at_once_one_completes_the_key,
+            every_write_of_gather_does_what_apply_does,
         );
     };
     (@tests $open:expr, $attributes:tt: $($name:ident,)*) => {
@@ -189,6 +206,19 @@ pub(crate) async fn a_delivery_left_open_is_finished_once(store: impl TokenStore
     assert_eq!(store.get(&key).await.unwrap(), before);
     assert_eq!(steps.sent(), [(token("t"), success(1))]);
     assert_eq!(redeliver(&store, &steps, &a_key(), now()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_half_has_nothing_to_deliver_and_stays_as_it_is(store: impl TokenStore) {
+    let (waiting, parked, steps) = (a_key(), a_key(), RecordingTaskCallbacks::default());
+    register(&store, &steps, &waiting, token("t"), wait(1), now()).await.unwrap();
+    complete(&store, &steps, &parked, success(1), now()).await.unwrap();
+
+    for key in [waiting, parked] {
+        let before = store.get(&key).await.unwrap();
+        assert_eq!(redeliver(&store, &steps, &key, now()).await.unwrap(), None);
+        assert_eq!(store.get(&key).await.unwrap(), before);
+    }
+    assert_eq!(steps.sent(), []);
 }
 
 pub(crate) async fn a_repeat_that_finds_the_task_gone_is_unconfirmed(store: impl TokenStore) {

@@ -140,7 +140,7 @@ fn text<'a>(item: &'a Attributes, name: &'static str) -> Result<&'a str, StoreEr
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(malformed(name))
 }
 
-fn number<T: std::str::FromStr>(item: &Attributes, name: &'static str) -> Result<T, StoreError> {
+pub(super) fn number<T: std::str::FromStr>(item: &Attributes, name: &'static str) -> Result<T, StoreError> {
     let number = item.get(name).and_then(|value| value.as_n().ok());
     number.and_then(|number| number.parse().ok()).ok_or(malformed(name))
 }
@@ -149,6 +149,6 @@ fn time(item: &Attributes, name: &'static str) -> Result<SystemTime, StoreError>
     Ok(UNIX_EPOCH + Duration::from_millis(number(item, name)?))
 }
 
-fn malformed(attribute: &'static str) -> StoreError {
+pub(super) fn malformed(attribute: &'static str) -> StoreError {
     StoreError::Malformed { attribute }
 }

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod expressions;
+mod tallies;
 
 use std::{collections::HashMap, error::Error};
 
@@ -15,16 +16,18 @@ use aws_sdk_dynamodb::{
 
 use super::failure::{AwsFailure, is_temporary};
 use crate::{
-    CallbackKey, Change, Item, PendingPage, PendingQuery, StoreError, TokenStore, Update, Written,
+    CallbackKey, Change, Item, PartStore, PendingPage, PendingQuery, StoreError, Tallied, TallyUpdate,
+    TokenStore, Update, Written,
     item::{epoch_millis, epoch_seconds},
 };
 use attributes::name;
 use expressions::Expressions;
+use tallies::TallyExpressions;
 
 /// How many entries a page has at most.
 const PAGE: i32 = 100;
 
-/// [`TokenStore`] in a DynamoDB table.
+/// [`TokenStore`] and [`PartStore`] in a DynamoDB table.
 ///
 /// The table has the partition key `callback_key` (string) and its TTL on `expires_at`. What waits is listed by the
 /// sparse index [`DynamoDbTokenStore::PENDING_INDEX`]: partition key `pending` (string), sort key `pending_since`
@@ -117,6 +120,36 @@ impl TokenStore for DynamoDbTokenStore {
         let entries = answer.items().iter().map(attributes::read_pending).collect::<Result<_, _>>()?;
         let next = answer.last_evaluated_key().map(attributes::read_cursor).transpose()?;
         Ok(PendingPage { entries, next })
+    }
+}
+
+impl PartStore for DynamoDbTokenStore {
+    async fn tally(&self, key: &CallbackKey, update: &TallyUpdate) -> Result<Tallied, StoreError> {
+        let TallyExpressions { condition, update: changes, names, values } = TallyExpressions::of(update);
+        let partition_key = AttributeValue::S(tallies::partition_key(key, update.name));
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(name::CALLBACK_KEY, partition_key)
+            .condition_expression(condition)
+            .update_expression(changes)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(output) => Ok(Tallied::Stored(tallies::read(&output.attributes.unwrap_or_default())?)),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    let found = refused.item().filter(|item| !item.is_empty());
+                    Ok(Tallied::Refused(found.map(tallies::read).transpose()?))
+                }
+                known => Err(store_error(&error, known.is_some_and(is_busy_update), None)),
+            },
+        }
     }
 }
 
