@@ -6,7 +6,7 @@
 
 use std::time::SystemTime;
 
-use function_runtime::NamedError;
+use function_runtime::{NamedError, callbacks};
 use token_store::{CallbackKey, InvalidCallbackKey, RendezvousError, TaskCallbacks, TokenStore, complete};
 use tracing::info;
 
@@ -61,6 +61,7 @@ pub(crate) async fn handle(
 
     let completion = complete(&callback.store, &callback.callbacks, &key, outcome, now).await?;
     info!(callback_key = key.as_str(), ?completion, "job ended");
+    callbacks::completed(&key, completion);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use function_runtime::NamedError;
+use function_runtime::{NamedError, callbacks};
 use serde::{Deserialize, Serialize};
 use token_store::{
     CallbackKey, InvalidCallbackKey, InvalidWait, Registration, RendezvousError, TaskCallbacks, TokenStore,
@@ -81,6 +81,7 @@ pub(crate) async fn handle(
 
     let registration = register(&registrar.store, &registrar.callbacks, &key, token, wait, now).await?;
     info!(callback_key = key.as_str(), execution, ?registration, "wait registered");
+    callbacks::registered(&key, registration);
     Ok(match registration {
         Registration::Waiting => Answer::Waiting,
         Registration::Completed(_) => Answer::Completed,

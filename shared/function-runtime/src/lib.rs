@@ -3,14 +3,20 @@
 //! A function's `main.rs` is the same few lines everywhere: [`telemetry::init`], read the configuration with
 //! [`environment::required`], build the clients from [`sdk_config`], then hand the handler to [`run`].
 //!
+//! - [`callbacks`]: metrics of what became of callbacks.
 //! - [`environment`]: typed configuration; a missing variable stops the init and is named.
 //! - [`error`]: errors with stable names, the names that Step Functions matches in `Retry` and `Catch`.
+//! - [`http`]: requests and answers of a function URL.
 //! - [`invocation`]: runs the handler and writes one log line for each invocation.
+//! - [`metrics`]: CloudWatch metrics, written as log lines.
 //! - [`telemetry`]: JSON logs.
 
+pub mod callbacks;
 pub mod environment;
 pub mod error;
+pub mod http;
 pub mod invocation;
+pub mod metrics;
 pub mod telemetry;
 
 pub use error::NamedError;
