@@ -7,6 +7,7 @@ all environments of a function the same access key, and leaves the log settings 
 One access key for each process also tells, for any request, which process sent it.
 """
 
+import json
 import secrets
 import subprocess
 import threading
@@ -21,10 +22,16 @@ from ministack.services import lambda_svc, sts
 
 _original_execution_credentials = lambda_runtime.execution_credentials
 _original_worker_env = lambda_svc._provided_worker_env
+_original_register_session = sts.register_session
+_original_record_result = lambda_runtime.ProvidedWorker._record_result
 
 
 class FunctionProcesses:
-    """Starts and ends function processes; copies what they write to `<log_dir>/<function>.log`."""
+    """Starts and ends function processes.
+
+    Copies what they write to `<log_dir>/<function>.log` and what they answer, results and errors,
+    to `<log_dir>/<function>.answers`, one JSON document a line.
+    """
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
@@ -49,6 +56,11 @@ class FunctionProcesses:
             # The emulator's own Python runtime answers on stdout; functions write to stderr.
             process.stderr = _Copied(process.stderr, log)
         return process
+
+    def answered(self, function: str, answer: Any) -> None:
+        line = json.dumps(answer).encode() + b"\n"
+        with (self._log_dir / f"{function}.answers").open("ab", buffering=0) as answers:
+            answers.write(line)
 
     def kill(self, access_key: str) -> None:
         """SIGKILL for the one process that signs with this key; it is gone on return."""
@@ -101,6 +113,15 @@ def function_of(access_key: str) -> str | None:
     return session.rpartition("/")[2] if kind and session else None
 
 
+_registering_session = threading.Lock()
+
+
+def register_session(access_key: str, session: dict) -> None:
+    """One at a time: it goes through all sessions, and fails when another thread adds one meanwhile."""
+    with _registering_session:
+        _original_register_session(access_key, session)
+
+
 def execution_credentials(config: dict) -> dict[str, str]:
     credentials = _original_execution_credentials(config)
     if app.AUTH:
@@ -134,3 +155,10 @@ def install(processes: FunctionProcesses) -> None:
     for module in (lambda_runtime, lambda_svc):
         module.execution_credentials = execution_credentials
     lambda_svc._provided_worker_env = worker_env
+    sts.register_session = register_session
+
+    def record_result(worker: Any, generation: int, request_id: str, kind: str, payload: Any) -> bool:
+        processes.answered(worker.func_name, payload)
+        return _original_record_result(worker, generation, request_id, kind, payload)
+
+    lambda_runtime.ProvidedWorker._record_result = record_result

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fault_injection import FaultInjection
+    from front_door import FrontDoor
     from function_processes import FunctionProcesses
 
 MINISTACK_VERSION = "1.5.33"
@@ -43,13 +44,14 @@ def main() -> None:
     import function_processes
     import gaps
     from fault_injection import FaultInjection
+    from front_door import FrontDoor
 
     gaps.close()
     processes = function_processes.FunctionProcesses(arguments.log_dir)
     function_processes.install(processes)
     stop_with(processes)
     create_bucket(app, arguments.artifact_bucket)
-    serve(FaultInjection(app.app, processes), listener)
+    serve(FrontDoor(FaultInjection(app.app, processes)), listener)
 
 
 def require_pinned_emulator() -> None:

@@ -129,7 +129,7 @@ pub async fn task_token(client: &Client, arn: &str, deadline: Duration) -> Resul
 
 fn find_token(parameters: &Value) -> Option<String> {
     match parameters {
-        Value::Object(fields) => match fields.get("taskToken") {
+        Value::Object(fields) => match fields.get("taskToken").or(fields.get("TaskToken")) {
             Some(Value::String(token)) => Some(token.clone()),
             _ => fields.values().find_map(find_token),
         },

@@ -114,6 +114,22 @@ impl StackDescription {
         Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
     }
 
+    /// The AWS operations that a function has called so far, as IAM names them, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer.
+    pub async fn requests(&self, function: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Request {
+            operation: String,
+        }
+
+        let url = format!("{}/_local/requests?function={function}", self.endpoint);
+        let requests: Vec<Request> = reqwest::get(url).await?.error_for_status()?.json().await?;
+        Ok(requests.into_iter().map(|request| request.operation).collect())
+    }
+
     /// The environment variables of all functions together, with the values that the deployment gave them.
     ///
     /// # Errors

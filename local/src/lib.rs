@@ -9,6 +9,7 @@
 //! - [`emulator`]: the emulator's process.
 //! - [`stack`]: all of it together, and what tests and demonstrations need to know of it.
 //! - [`execution`]: runs executions of a state machine and reads what happened.
+//! - [`function_url`]: requests to functions with a URL, signed as IAM asks for it.
 //! - [`functions`]: what the functions logged and called, and faults for tests.
 //! - [`flow`]: how the runs of an AppFlow flow go, for tests.
 //! - [`process`]: child processes that leave nothing behind.
@@ -17,6 +18,7 @@
 pub mod emulator;
 pub mod execution;
 pub mod flow;
+pub mod function_url;
 pub mod functions;
 pub mod process;
 pub mod progress;
@@ -25,6 +27,7 @@ pub mod stack;
 pub mod tools;
 pub mod workspace;
 
+pub use function_url::FunctionRequest;
 pub use functions::LogLine;
 pub use progress::Progress;
 pub use stack::{Stack, StackDescription};

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 use walkdir::WalkDir;
 
-use crate::{Progress, Tools, Workspace, process::run_logged, progress::Step};
+use crate::{Progress, Tools, Workspace, process::run_logged, progress::Step, stack::STACK_NAME};
 
 /// What a build depends on. State machines are not built; `sam deploy` reads them.
 const BUILD_INPUTS: [&str; 8] = [
@@ -100,9 +100,13 @@ impl Sam {
             .arg("--config-file")
             .arg(self.workspace.root().join("samconfig.toml"))
             .env("AWS_ENDPOINT_URL", endpoint);
-        if !parameters.is_empty() {
-            sam.arg("--parameter-overrides").args(parameters);
-        }
+        let public_base_url = format!("PublicBaseUrl={}", public_base_url(endpoint, stack_name));
+        // A bus has a name of its own in the account, and each stack a bus of its own.
+        let event_bus = match stack_name {
+            STACK_NAME => "EventBusName=Serverlesspresso".to_owned(),
+            copy => format!("EventBusName=Serverlesspresso-{copy}"),
+        };
+        sam.arg("--parameter-overrides").arg(public_base_url).arg(event_bus).args(parameters);
         run_logged(&mut sam, &self.log(&format!("sam-deploy-{stack_name}")), step)
             .await
             .with_context(|| format!("sam deploy of {stack_name} failed"))?;
@@ -187,6 +191,11 @@ pub fn local_credentials() -> [(&'static str, &'static str); 6] {
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
     ]
+}
+
+/// Where the emulator's front door forwards to the functions with an open URL.
+pub(crate) fn public_base_url(endpoint: &str, stack_name: &str) -> String {
+    format!("{endpoint}/_local/urls/{stack_name}")
 }
 
 /// The functions run on this machine, so they are built for it.

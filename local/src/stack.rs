@@ -7,17 +7,33 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use serde::{Deserialize, Serialize};
 
-use crate::{LogLine, Progress, Tools, Workspace, emulator::Emulator, functions::read_log, sam::Sam};
+use crate::{
+    LogLine, Progress, Tools, Workspace,
+    emulator::Emulator,
+    functions::read_log,
+    sam::{Sam, public_base_url},
+};
 
 /// The name under which the application is deployed.
 pub const STACK_NAME: &str = "sfn-callbacks";
 /// Parameters of the local stack: waits that people and tests can sit out.
-const PARAMETERS: [&str; 5] = [
+const PARAMETERS: [&str; 16] = [
     "OrderTimeoutSeconds=120",
     "HeartbeatSeconds=30",
     "BakeSeconds=8",
     "OrderVisibilitySeconds=10",
+    "ReconcileAfterSeconds=2",
+    "ValuationTimeoutSeconds=12",
+    "ValuationLateSeconds=16",
+    "SigningKeysRefreshSeconds=1",
     "JobTimeoutSeconds=30",
+    "CustomerSilenceSeconds=20",
+    "CustomerTimeoutSeconds=60",
+    "BaristaSilenceSeconds=20",
+    "BaristaTimeoutSeconds=60",
+    "ShopCapacity=200",
+    "DocumentTimeoutSeconds=60",
+    "ChunkBytes=16384",
 ];
 /// Where a test finds the description of the running stack.
 pub const DESCRIPTION_VARIABLE: &str = "LOCAL_STACK";
@@ -115,6 +131,12 @@ impl StackDescription {
     pub fn output(&self, name: &str) -> Result<&str> {
         let value = self.outputs.get(name).with_context(|| format!("template.yaml has no output {name}"))?;
         Ok(value)
+    }
+
+    /// Where a function with an open URL is reached, `<kebab-case name>` being its folder.
+    #[must_use]
+    pub fn public_url(&self, function: &str) -> String {
+        format!("{}/{function}/", public_base_url(&self.endpoint, &self.stack_name))
     }
 
     /// The template as `sam build` left it.

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the demonstration, the local stack, the tests and the checks.
 
+mod bench;
 mod check;
 mod demo;
 mod mutants;
@@ -32,6 +33,8 @@ enum Task {
     Test(test::Arguments),
     /// Checks the repository: format, lints, docs, licenses, template, state machines.
     Check,
+    /// Measures how fast the functions work, and in how much memory.
+    Bench(bench::Arguments),
     /// Changes `token-store` in every way that cargo-mutants knows and sees whether a test notices.
     Mutants(mutants::Arguments),
 }
@@ -58,6 +61,7 @@ async fn run(task: Task) -> Result<ExitCode> {
         Task::Up(arguments) => up::run(&workspace, &progress, &arguments).await,
         Task::Test(arguments) => test::run(&workspace, &progress, &arguments).await,
         Task::Check => check::run(&workspace, &progress).await,
+        Task::Bench(arguments) => bench::run(&workspace, &progress, &arguments).await,
         Task::Mutants(arguments) => mutants::run(&workspace, &progress, &arguments).await,
     }
 }

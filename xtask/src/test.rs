@@ -8,6 +8,11 @@ use tokio::process::Command;
 
 use crate::check;
 
+/// In the names of the tests that load the machine so much that others beside them would run out of time.
+const CROWDS: &str = "fifty";
+/// How many of the others run at once: they wait more than they compute.
+const THREADS: &str = "4";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only the tests that need no local stack, and no checks.
@@ -54,9 +59,21 @@ async fn end_to_end(workspace: &Workspace, progress: &Progress, arguments: &Argu
     contract.env("LOCAL_STACK_ENDPOINT", &stack.endpoint);
     passed &= succeeds(contract).await?;
 
-    let mut tests = cargo_test(workspace, &["--quiet", "--package", "e2e"], &arguments.filter);
-    tests.env(DESCRIPTION_VARIABLE, stack.save()?);
-    passed &= succeeds(tests).await?;
+    let description = stack.save()?;
+    let deployed = |test: &str, threads: &str, filter: &[String]| {
+        let mut tests = cargo_test(workspace, &["--quiet", "--package", "e2e", "--test", test], filter);
+        tests.env(DESCRIPTION_VARIABLE, &description).env("RUST_TEST_THREADS", threads);
+        tests
+    };
+    if arguments.filter.is_empty() {
+        let all_but_crowds = ["--skip".to_owned(), CROWDS.to_owned()];
+        passed &= succeeds(deployed("it", THREADS, &all_but_crowds)).await?;
+        passed &= succeeds(deployed("it", "1", &[CROWDS.to_owned()])).await?;
+        // Reads what all those tests have left behind.
+        passed &= succeeds(deployed("no_secrets", "1", &[])).await?;
+    } else {
+        passed &= succeeds(deployed("it", THREADS, &arguments.filter)).await?;
+    }
     Ok(passed)
 }
 

@@ -5,6 +5,19 @@ use std::{fmt::Write, fs, future, process::ExitCode};
 use anyhow::Result;
 use local_stack::{Progress, Stack, StackDescription, Workspace, sam::local_credentials};
 
+/// The machines that people start, by the template output of their ARN, each with an input.
+const EXAMPLES: [(&str, &str); 6] = [
+    ("PizzaCallbackStateMachineArn", r#"{"order":"pizza funghi"}"#),
+    ("PizzaPollingStateMachineArn", r#"{"order":"pizza funghi"}"#),
+    (
+        "LoanProcessorStateMachineArn",
+        r#"{"applicationReference":"app-ref","property":{"nameOrNumber":"999","postcode":"PO1 1CE"}}"#,
+    ),
+    ("JobMainStateMachineArn", "{}"),
+    ("OrderProcessorStateMachineArn", r#"{"detail":{"orderId":"1","userId":"testuser"}}"#),
+    ("DocumentProcessorStateMachineArn", r#"{"key":"documents/poem.txt"}"#),
+];
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Port of the emulator on 127.0.0.1.
@@ -41,15 +54,13 @@ fn usage(stack: &StackDescription) -> String {
            export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1 \\\n         \
            AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n"
     );
-    for (name, value) in &stack.outputs {
-        if name.ends_with("StateMachineArn") {
-            let input = if name.starts_with("Pizza") { r#"{"order":"pizza funghi"}"# } else { "{}" };
-            write!(
-                text,
-                "  aws stepfunctions start-execution --state-machine-arn {value} \\\n    --input '{input}'\n"
-            )
-            .expect("a text takes all writes");
-        }
+    for (output, input) in EXAMPLES {
+        let machine = &stack.outputs[output];
+        write!(
+            text,
+            "  aws stepfunctions start-execution --state-machine-arn {machine} \\\n    --input '{input}'\n"
+        )
+        .expect("a text takes all writes");
     }
     text.push_str("\nOne function, with your changes, against this stack:\n\n");
     text.push_str("  cargo lambda watch --invoke-address 127.0.0.1 --env-file target/local/functions.env\n");

@@ -1,9 +1,9 @@
 """Where the emulator's behaviour differs from AWS's and this application depends on it.
 
 Each module closes one gap. It opens with what AWS documents, replaces plain functions of the
-emulator in `install()` (`machine_role` is asked by `task_state`, `flow_runs` by `appflow`), and has
-contract tests in `tests/`: when those pass without the module, the emulator has learnt it and the
-module can go.
+emulator in `install()` (`machine_role` and `put_events` are asked by `task_state`, `flow_runs` by
+`appflow`), and has contract tests in `tests/`: when those pass without the module, the emulator has
+learnt it and the module can go.
 """
 
 from gaps import (
@@ -12,6 +12,8 @@ from gaps import (
     event_targets,
     execution_end,
     history,
+    item_writes,
+    put_events,
     queue_mapping_role,
     redrive,
     retry_and_catch,
@@ -33,6 +35,8 @@ def close() -> None:
         callback_authorization,
         queue_mapping_role,
         event_targets,
+        item_writes,
+        put_events,
         appflow,
         secure_loopback,
     ):

@@ -27,7 +27,7 @@ from typing import Any
 from ministack.core.responses import get_region
 from ministack.services import stepfunctions as engine
 
-from gaps import history, machine_role, redrive, task_tokens
+from gaps import history, machine_role, put_events, redrive, task_tokens
 from gaps.retry_and_catch import EXECUTION_ENDED, delay_seconds
 
 _logger = logging.getLogger("states")
@@ -95,7 +95,8 @@ def _attempt(state: dict, raw_input: Any, execution: dict, ctx: dict) -> Any:
     def call_service() -> None:
         try:
             machine_role.require(execution, resource, arguments)
-            response = engine._invoke_resource(resource.removesuffix(_CALLBACK), arguments)
+            request = put_events.with_resources(execution, resource, arguments)
+            response = engine._invoke_resource(resource.removesuffix(_CALLBACK), request)
         except engine._ExecutionError as failure:
             task.settle(task_tokens.Failed(_error_name(failure), failure.cause))
         except Exception as bug:

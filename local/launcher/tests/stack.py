@@ -251,6 +251,10 @@ class Function:
         log = launcher().log_dir / f"{self.name}.log"
         return log.read_text() if log.exists() else ""
 
+    def read_answers(self) -> list:
+        answers = launcher().log_dir / f"{self.name}.answers"
+        return [json.loads(line) for line in answers.read_text().splitlines()]
+
     def wait_state(self, *steps: Any, **fields: Any) -> dict:
         """A state that invokes the function with its token and waits for the callback."""
         return {

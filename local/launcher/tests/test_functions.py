@@ -146,6 +146,14 @@ class LogAndEnvironmentTest(unittest.TestCase):
         poll(lambda: function.read_log().count("\n") >= 3, "three lines")
         self.assertIn("line 0\nline 1\nline 2\n", function.read_log())
 
+    def test_results_and_errors_are_in_the_answers(self) -> None:
+        function = Function()
+
+        result = function.invoke(["environment", "AWS_LAMBDA_FUNCTION_NAME"])
+        error = function.invoke(["fail", "OutOfFlour"])
+
+        self.assertEqual(function.read_answers(), [result, error])
+
     def test_log_settings_are_in_the_environment(self) -> None:
         names = ("AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL")
         json_function = Function(

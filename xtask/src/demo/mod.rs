@@ -1,8 +1,11 @@
 //! `cargo xtask demo`: runs the workflows on the local stack and shows what each did.
 
+mod document;
 mod job;
+mod order;
 mod pizza;
 mod prices;
+mod valuation;
 
 use std::process::ExitCode;
 
@@ -26,8 +29,14 @@ pub(crate) struct Arguments {
 enum Workflow {
     /// Polling versus callback, over SQS.
     Pizza,
+    /// A third party that calls a webhook.
+    Valuation,
     /// A service that tells the end of its job by an event.
     Job,
+    /// People: a customer and a barista, by HTTP.
+    Order,
+    /// A document whose chunks are processed all at once.
+    Document,
 }
 
 pub(crate) async fn run(
@@ -42,8 +51,17 @@ pub(crate) async fn run(
     if wanted(Workflow::Pizza) {
         as_expected &= pizza::run(&stack, progress, arguments.json).await?;
     }
+    if wanted(Workflow::Valuation) {
+        as_expected &= valuation::run(&stack, progress, arguments.json).await?;
+    }
     if wanted(Workflow::Job) {
         as_expected &= job::run(&stack, progress, arguments.json).await?;
+    }
+    if wanted(Workflow::Order) {
+        as_expected &= order::run(&stack, progress, arguments.json).await?;
+    }
+    if wanted(Workflow::Document) {
+        as_expected &= document::run(&stack, workspace, progress, arguments.json).await?;
     }
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
