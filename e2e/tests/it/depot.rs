@@ -1,15 +1,17 @@
 //! What the job tests move and look at.
 
-use std::{ops::Deref, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::{LogLine, StackDescription, execution::Execution};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::eventually::{DEADLINE, eventually};
+use crate::{
+    eventually::{DEADLINE, eventually},
+    turn::{Turn, TurnStack},
+};
 
 /// How long the jobs of the stack that tests disturb are waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
@@ -23,20 +25,6 @@ pub(crate) struct Depot {
     s3: aws_sdk_s3::Client,
 }
 
-/// A depot of one's own, as long as this lives.
-pub(crate) struct Turn {
-    depot: Depot,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Deref for Turn {
-    type Target = Depot;
-
-    fn deref(&self) -> &Depot {
-        &self.depot
-    }
-}
-
 impl Depot {
     /// The depot that all tests share, and that none disturbs.
     pub(crate) async fn shared() -> Result<Self> {
@@ -44,18 +32,10 @@ impl Depot {
     }
 
     /// The depot that tests disturb, one after the other: what its next run does is one run's affair.
-    pub(crate) async fn in_turn() -> Result<Turn> {
-        static TURN: Mutex<()> = Mutex::const_new(());
-        static STACK: OnceCell<StackDescription> = OnceCell::const_new();
-
-        let turn = TURN.lock().await;
-        let deploy = async || {
-            let shared = StackDescription::of_this_test_run()?;
-            let timeout = format!("JobTimeoutSeconds={}", PATIENCE.as_secs());
-            shared.deploy_copy("job-faults", &shared.built_template()?, &[&timeout]).await
-        };
-        let stack = STACK.get_or_try_init(deploy).await?.clone();
-        Ok(Turn { depot: Self::of(stack).await, _turn: turn })
+    pub(crate) async fn in_turn() -> Result<Turn<Self>> {
+        static STACK: TurnStack = TurnStack::new();
+        let timeout = format!("JobTimeoutSeconds={}", PATIENCE.as_secs());
+        STACK.take("job-faults", &[&timeout], Self::of).await
     }
 
     pub(crate) async fn of(stack: StackDescription) -> Self {

@@ -1,0 +1,111 @@
+//! Every permission of the document's part of the template is needed: without it, the workflow does not end as it should.
+
+use anyhow::Result;
+use aws_sdk_sfn::types::ExecutionStatus;
+use local_stack::{
+    StackDescription,
+    execution::Execution,
+    functions::{Action, When},
+};
+use tokio::time::{Duration, timeout};
+
+use crate::{
+    library::{CHUNK, Library, text},
+    permissions::{Permission, assert_each_is_needed},
+};
+
+/// All but `SeeThatAChunkIsGone`: without it an event of a deleted chunk fails, which no workflow notices.
+const PERMISSIONS: [Permission; 14] = [
+    ("DocumentProcessorStateMachine", "LambdaInvokePolicy:"),
+    ("DocumentSplitterFunction", "Sid: ReadTheDocument"),
+    ("DocumentSplitterFunction", "Sid: WriteTheChunks"),
+    ("DocumentSplitterFunction", "Sid: ListTheArtifacts"),
+    ("DocumentSplitterFunction", "Sid: DeleteTheArtifacts"),
+    ("DocumentSplitterFunction", "Sid: RegisterTheWait"),
+    ("DocumentSplitterFunction", "Sid: DeliverAnEarlyResult"),
+    ("DocumentSplitterFunction", "Sid: DeliverAnEarlyFailure"),
+    ("ChunkProcessorFunction", "Sid: NoteTheChunk"),
+    ("ChunkProcessorFunction", "Sid: DeliverTheResult"),
+    ("ChunkProcessorFunction", "Sid: DeliverTheFailure"),
+    ("ChunkProcessorBucketPolicy", "Sid: ReadTheChunk"),
+    ("ChunkProcessorBucketPolicy", "Sid: WriteTheResult"),
+    ("ChunkProcessorBucketPolicy", "Sid: ReadAllResults"),
+];
+
+/// When the chunks are processed.
+#[derive(Clone, Copy, PartialEq)]
+enum Processed {
+    BeforeTheWait,
+    WhileItWaits,
+}
+
+/// Whether the workflow ends as a text or something else in UTF-8 must let it end.
+async fn ends_well(library: &Library, content: &[u8], processed: Processed) -> Result<bool> {
+    let key = library.put(content).await?;
+    if processed == Processed::BeforeTheWait {
+        let busy = Action::Error { error: "ProvisionedThroughputExceededException" };
+        library.arm("DocumentSplitterFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
+    }
+    let execution = library.start(&key).await?;
+    let chunks = async {
+        let chunks = library.chunks(&execution, 2).await?;
+        if processed == Processed::WhileItWaits {
+            library.registered(&execution).await?;
+        }
+        for chunk in chunks {
+            library.tell(&chunk).await?;
+        }
+        anyhow::Ok(())
+    };
+    // Without some permissions there are no chunks and no wait: the end of the execution tells.
+    if timeout(Duration::from_secs(12), chunks).await.is_err() {
+        return Ok(false);
+    }
+    let ended = library.end(&execution).await?;
+    Ok(if str::from_utf8(content).is_ok() {
+        ended.status == ExecutionStatus::Succeeded && ended.output["bytes"] == content.len()
+    } else {
+        let cause = "chunk 2 of 2 is not UTF-8: its byte 3 is wrong";
+        let artifacts = library.artifacts("chunks", &execution).await?;
+        fails_with(&ended, "ProcessingFailed", cause) && artifacts.is_empty()
+    })
+}
+
+fn fails_with(ended: &Execution, error: &str, cause: &str) -> bool {
+    ended.error.as_deref() == Some(error) && ended.cause.as_deref() == Some(cause)
+}
+
+/// Deploys the template as a stack of its own, in which S3 tells of chunks when the test says so, and says whether its
+/// document workflow does all that it should.
+async fn document_works(stack_name: String, template: String) -> Result<bool> {
+    let shared = StackDescription::of_this_test_run()?;
+    let template = template.replace("s3:ObjectCreated:*", "s3:ObjectCreated:Copy");
+    let parameters = ["DocumentTimeoutSeconds=15", &format!("ChunkBytes={CHUNK}")];
+    let library = Library::of(shared.deploy_copy(&stack_name, &template, &parameters).await?).await;
+
+    let missing = library.run("documents/nobody-wrote-this.txt").await?;
+    let cause = "DocumentMissing: there is no document documents/nobody-wrote-this.txt";
+    if !missing
+        .cause
+        .as_deref()
+        .is_some_and(|told| told.contains(cause.trim_start_matches("DocumentMissing: ")))
+    {
+        return Ok(false);
+    }
+    let good = text(2 * 512).into_bytes();
+    let mut bad = good.clone();
+    bad[CHUNK + 3] = 0xff;
+    for content in [good, bad] {
+        for processed in [Processed::WhileItWaits, Processed::BeforeTheWait] {
+            if !ends_well(&library, &content, processed).await? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_one_of_its_permissions_the_document_does_not_work() -> Result<()> {
+    assert_each_is_needed("document-permissions", &PERMISSIONS, document_works).await
+}
