@@ -12,7 +12,7 @@ use crate::{
     Registered, StoreError, TaskToken, Wait, item::epoch_millis,
 };
 
-type Attributes = HashMap<String, AttributeValue>;
+pub(super) type Attributes = HashMap<String, AttributeValue>;
 
 /// Names of the attributes. Times are milliseconds since 1970, except `expires_at`, where DynamoDB wants seconds.
 pub(super) mod name {
@@ -78,10 +78,10 @@ pub(super) fn read(item: &Attributes) -> Result<Item, StoreError> {
         registered,
         completed,
         delivery,
-        attempts: number(item, name::ATTEMPTS)?,
+        attempts: read_number(item, name::ATTEMPTS)?,
         unconfirmed,
         pending_since,
-        expires_at: UNIX_EPOCH + Duration::from_secs(number(item, name::EXPIRES_AT)?),
+        expires_at: UNIX_EPOCH + Duration::from_secs(read_number(item, name::EXPIRES_AT)?),
     })
 }
 
@@ -140,13 +140,16 @@ fn text<'a>(item: &'a Attributes, name: &'static str) -> Result<&'a str, StoreEr
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(malformed(name))
 }
 
-pub(super) fn number<T: std::str::FromStr>(item: &Attributes, name: &'static str) -> Result<T, StoreError> {
+pub(super) fn read_number<T: std::str::FromStr>(
+    item: &Attributes,
+    name: &'static str,
+) -> Result<T, StoreError> {
     let number = item.get(name).and_then(|value| value.as_n().ok());
     number.and_then(|number| number.parse().ok()).ok_or(malformed(name))
 }
 
 fn time(item: &Attributes, name: &'static str) -> Result<SystemTime, StoreError> {
-    Ok(UNIX_EPOCH + Duration::from_millis(number(item, name)?))
+    Ok(UNIX_EPOCH + Duration::from_millis(read_number(item, name)?))
 }
 
 pub(super) fn malformed(attribute: &'static str) -> StoreError {

@@ -2,9 +2,10 @@
 
 mod attributes;
 mod expressions;
+mod items;
 mod tallies;
 
-use std::{collections::HashMap, error::Error};
+use std::error::Error;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -20,9 +21,8 @@ use crate::{
     TokenStore, Update, Written,
     item::{epoch_millis, epoch_seconds},
 };
-use attributes::name;
+use attributes::{Attributes, name};
 use expressions::Expressions;
-use tallies::TallyExpressions;
 
 /// How many entries a page has at most.
 const PAGE: i32 = 100;
@@ -55,29 +55,10 @@ impl DynamoDbTokenStore {
 
 impl TokenStore for DynamoDbTokenStore {
     async fn update(&self, key: &CallbackKey, update: &Update) -> Result<Written, StoreError> {
-        let Expressions { condition, update: changes, names, values } = Expressions::of(key, update);
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(primary_key(key)))
-            .condition_expression(condition)
-            .update_expression(changes)
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(output) => Ok(Written::Stored(attributes::read(&output.attributes.unwrap_or_default())?)),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    let found = refused.item().filter(|item| !item.is_empty());
-                    Ok(Written::Refused(found.map(attributes::read).transpose()?))
-                }
-                known => Err(store_error(&error, known.is_some_and(is_busy_update), sent_token(update))),
-            },
+        let expressions = items::expressions(key, update);
+        match self.write(key.to_string(), expressions, sent_token(update)).await? {
+            Answer::Stored(item) => Ok(Written::Stored(attributes::read(&item)?)),
+            Answer::Refused(found) => Ok(Written::Refused(found.as_ref().map(attributes::read).transpose()?)),
         }
     }
 
@@ -86,7 +67,7 @@ impl TokenStore for DynamoDbTokenStore {
             .client
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(primary_key(key)))
+            .key(name::CALLBACK_KEY, AttributeValue::S(key.to_string()))
             .consistent_read(true)
             .send()
             .await
@@ -125,39 +106,54 @@ impl TokenStore for DynamoDbTokenStore {
 
 impl PartStore for DynamoDbTokenStore {
     async fn tally(&self, key: &CallbackKey, update: &TallyUpdate) -> Result<Tallied, StoreError> {
-        let TallyExpressions { condition, update: changes, names, values } = TallyExpressions::of(update);
-        let partition_key = AttributeValue::S(tallies::partition_key(key, update.name));
+        let partition_key = tallies::partition_key(key, update.name);
+        match self.write(partition_key, tallies::expressions(update), None).await? {
+            Answer::Stored(item) => Ok(Tallied::Stored(tallies::read(&item)?)),
+            Answer::Refused(found) => Ok(Tallied::Refused(found.as_ref().map(tallies::read).transpose()?)),
+        }
+    }
+}
+
+/// What became of one `UpdateItem`: the item as it is now.
+enum Answer {
+    Stored(Attributes),
+    Refused(Option<Attributes>),
+}
+
+impl DynamoDbTokenStore {
+    /// One `UpdateItem`. An answer might repeat the `secret` in the request.
+    async fn write(
+        &self,
+        partition_key: String,
+        expressions: Expressions,
+        secret: Option<&str>,
+    ) -> Result<Answer, StoreError> {
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key(name::CALLBACK_KEY, partition_key)
-            .condition_expression(condition)
-            .update_expression(changes)
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
+            .key(name::CALLBACK_KEY, AttributeValue::S(partition_key))
+            .update_expression(expressions.update())
+            .condition_expression(expressions.condition)
+            .set_expression_attribute_names(Some(expressions.names))
+            .set_expression_attribute_values(Some(expressions.values))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match answer {
-            Ok(output) => Ok(Tallied::Stored(tallies::read(&output.attributes.unwrap_or_default())?)),
+            Ok(output) => Ok(Answer::Stored(output.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    let found = refused.item().filter(|item| !item.is_empty());
-                    Ok(Tallied::Refused(found.map(tallies::read).transpose()?))
+                    Ok(Answer::Refused(refused.item().filter(|item| !item.is_empty()).cloned()))
                 }
-                known => Err(store_error(&error, known.is_some_and(is_busy_update), None)),
+                known => Err(store_error(&error, known.is_some_and(is_busy_update), secret)),
             },
         }
     }
 }
 
-fn primary_key(key: &CallbackKey) -> HashMap<String, AttributeValue> {
-    HashMap::from([(name::CALLBACK_KEY.to_owned(), AttributeValue::S(key.to_string()))])
-}
-
-/// The token in the request: an answer might repeat it.
+/// The token in the request.
 fn sent_token(update: &Update) -> Option<&str> {
     update.changes.iter().find_map(|change| match change {
         Change::SetRegistered(registered) => Some(registered.token.expose()),
