@@ -109,3 +109,52 @@ impl<E: Error + 'static> GatherError<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::{
+        CallbackError, Item, PendingPage, PendingQuery, RecordingTaskCallbacks, Tallied, TallyUpdate, Update,
+        Written,
+    };
+
+    /// A store whose items change before every write.
+    struct AlwaysChanged;
+
+    impl TokenStore for AlwaysChanged {
+        async fn update(&self, _: &CallbackKey, _: &Update) -> Result<Written, StoreError> {
+            Ok(Written::Refused(None))
+        }
+
+        async fn get(&self, _: &CallbackKey) -> Result<Option<Item>, StoreError> {
+            Ok(None)
+        }
+
+        async fn pending(&self, _: &PendingQuery) -> Result<PendingPage, StoreError> {
+            Ok(PendingPage { entries: vec![], next: None })
+        }
+    }
+
+    impl PartStore for AlwaysChanged {
+        async fn tally(&self, _: &CallbackKey, _: &TallyUpdate) -> Result<Tallied, StoreError> {
+            Ok(Tallied::Refused(None))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_always_overtaken_gives_up_and_can_be_retried() {
+        let key = CallbackKey::new("document", "poem").unwrap();
+        let callbacks = RecordingTaskCallbacks::default();
+        let combine = async { Err(io::Error::other("not all parts are there")) };
+
+        let part = Part::new(1, 1).unwrap();
+        let gathered = gather(&AlwaysChanged, &callbacks, &key, part, combine, SystemTime::UNIX_EPOCH).await;
+
+        let error = gathered.unwrap_err();
+        assert!(matches!(error, GatherError::Contended));
+        assert!(error.is_retryable(|_| false));
+        assert_eq!(error.to_string(), "the items were changed by others 12 times");
+    }
+}
