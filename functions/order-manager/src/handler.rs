@@ -7,23 +7,23 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use function_runtime::{callbacks, http::Request};
+use function_runtime::http::Request;
 use http::StatusCode;
 use orders::{
-    Announcement, COMPLETION, Cursor, Decision, EventBus, Order, OrderBook, OrderId, OrderState, Refusal,
-    SUBMISSION, UserId, change,
+    Announcement, CANCELLATION_CAUSE, COMPLETION, Cursor, Decision, EventBus, Order, OrderBook, OrderId,
+    OrderState, Refusal, SUBMISSION, UserId, change,
 };
 use serde_json::json;
 use token_store::{
-    CallbackError, CallbackKey, Completion, Heartbeat, Outcome, RendezvousError, TaskCallbacks, TokenStore,
-    complete, heartbeat,
+    CallbackError, Completion, Heartbeat, Outcome, RendezvousError, TaskCallbacks, TokenStore, heartbeat,
 };
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     answer::{Answer, Body},
     body,
     caller::Caller,
+    delivery::{completed, is_delivered, is_recorded, key},
     failure::ORDER_CANCELLED,
     menu::MenuSource,
     refused::Refused,
@@ -32,8 +32,6 @@ use crate::{
 
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 16_384;
-/// The cause of every cancellation, the same for all so that one repeats the other.
-const CANCELLED: &str = "The order was cancelled";
 
 /// What the manager works with.
 pub(crate) struct OrderManager<B, M, E, S, C> {
@@ -157,11 +155,13 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
         };
         let given_up = |found: Option<&Order>| found.ok_or(Refusal::NotFound)?.cancel(reason, epoch_ms(now));
         let found = self.order(id, caller).await?;
-        let Decision::Write(order) = given_up(Some(&found))? else {
+        let (Decision::Write(order) | Decision::Keep(order)) = given_up(Some(&found))?;
+        if found.state == OrderState::Cancelled {
+            change(&self.book, id, now, given_up).await?;
             return Ok(completed(Completion::Duplicate));
-        };
+        }
 
-        let outcome = Outcome::failure(ORDER_CANCELLED, CANCELLED);
+        let outcome = Outcome::failure(ORDER_CANCELLED, CANCELLATION_CAUSE);
         let mut completion = Completion::Conflict;
         if found.state < OrderState::WaitingCompletion {
             completion = self.deliver(SUBMISSION, id, outcome.clone(), now).await?;
@@ -212,70 +212,11 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
         }
         Ok(order)
     }
-
-    /// Brings an outcome to the workflow that waits for it, or will.
-    async fn deliver(
-        &self,
-        kind: &str,
-        id: &OrderId,
-        outcome: Outcome,
-        now: SystemTime,
-    ) -> Result<Completion, Refused> {
-        let key = key(kind, id);
-        let completion = match complete(&self.store, &self.callbacks, &key, outcome, now).await {
-            // Recorded as late: nobody can wait with such a token.
-            Err(RendezvousError::Callback(CallbackError::InvalidToken)) => Completion::Late,
-            // Recorded; the reconciler delivers it when Step Functions lets it.
-            Err(RendezvousError::Callback(error)) => {
-                warn!(callback_key = key.as_str(), error = error.to_string(), "not delivered yet");
-                Completion::Parked
-            }
-            completion => completion?,
-        };
-        info!(callback_key = key.as_str(), ?completion, "outcome taken");
-        callbacks::completed(&key, completion);
-        Ok(completion)
-    }
-}
-
-fn key(kind: &str, id: &OrderId) -> CallbackKey {
-    CallbackKey::new(kind, id.as_str()).expect("an order id has no control characters")
 }
 
 fn epoch_ms(now: SystemTime) -> u64 {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whether the workflow has, or will get, this very outcome.
-fn is_recorded(completion: &Completion) -> bool {
-    !matches!(completion, Completion::Conflict | Completion::Late)
-}
-
-/// Whether the workflow has it.
-fn is_delivered(completion: &Completion) -> bool {
-    matches!(completion, Completion::Delivered { .. } | Completion::Duplicate)
-}
-
-fn completed(completion: Completion) -> Answer {
-    match completion {
-        Completion::Delivered { .. } => Answer::new(StatusCode::OK, "delivered", "the workflow goes on"),
-        Completion::Duplicate => Answer::new(StatusCode::OK, "duplicate", "the same was done before"),
-        Completion::Unconfirmed => {
-            Answer::new(StatusCode::OK, "unconfirmed", "it is recorded and was probably delivered")
-        }
-        Completion::Parked => Answer::new(
-            StatusCode::ACCEPTED,
-            "parked",
-            "no workflow waits for this yet; it is kept and delivered",
-        ),
-        Completion::Conflict => {
-            Answer::new(StatusCode::CONFLICT, "conflict", "something else was done with the order before")
-        }
-        Completion::Late => {
-            Answer::new(StatusCode::GONE, "late", "the workflow does not wait for this any more")
-        }
-    }
 }
 
 #[cfg(test)]
@@ -553,6 +494,20 @@ mod tests {
             (&json!("CANCELLED"), &json!("cancelled by the customer"))
         );
         assert_eq!(manager.announced(), ["Validator.NewOrder", "OrderManager.OrderCancelled"]);
+    }
+
+    #[tokio::test]
+    async fn a_cancellation_that_the_workflow_has_told_first_gets_its_reason() {
+        let manager = manager();
+        manager.waits_for_the_customer().await;
+        manager.says(Progress::Cancelled { cause: CANCELLATION_CAUSE.into() }).await;
+
+        assert_eq!(manager.put("cancel", ADA, "").await, answers(200, "duplicate"));
+        assert_eq!(manager.put("cancel", EVA, "").await, answers(200, "duplicate"));
+
+        assert_eq!(manager.get().await["reason"], "cancelled by the customer");
+        assert_eq!(manager.callbacks.sent(), [], "nothing is kept for a wait that will not come");
+        assert_eq!(manager.store.get(&key(COMPLETION, &id())).await.unwrap(), None);
     }
 
     #[tokio::test]

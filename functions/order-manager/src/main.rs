@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod caller;
+mod delivery;
 mod failure;
 mod handler;
 mod menu;

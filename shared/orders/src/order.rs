@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{OrderId, UserId};
 
+/// The cause with which the waiting workflow is told of a cancellation: the same whoever it was, so that one repeats
+/// the other. The record has the reason.
+pub const CANCELLATION_CAUSE: &str = "The order was cancelled";
+
 /// The record of an order. Written as JSON, it is what the HTTP API shows: camelCase, without what is not known, and
 /// without the execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -280,6 +284,10 @@ impl Order {
                 reason: Some(reason.to_owned()),
                 ..self.at(now_epoch_ms)
             })),
+            // The workflow's own event may have been faster; it does not know who cancelled.
+            OrderState::Cancelled if self.reason.as_deref() == Some(CANCELLATION_CAUSE) => {
+                Ok(Decision::Write(Self { reason: Some(reason.to_owned()), ..self.at(now_epoch_ms) }))
+            }
             OrderState::Cancelled => Ok(Decision::Keep(self.clone())),
             OrderState::Completed => Err(Refusal::Completed),
             OrderState::TimedOut | OrderState::Refused | OrderState::Failed => Err(Refusal::Closed),
@@ -404,6 +412,8 @@ mod tests {
             assert_eq!(cancelled.reason.as_deref(), Some("by the shop"));
             assert!(is_kept(&cancelled.cancel("by the customer", LATER), &cancelled));
         }
+        let by_event = Order { reason: Some(CANCELLATION_CAUSE.into()), ..order(OrderState::Cancelled) };
+        assert_eq!(written(by_event.cancel("by the shop", LATER)).reason.as_deref(), Some("by the shop"));
         assert_eq!(order(OrderState::Completed).cancel("by the shop", LATER), Err(Refusal::Completed));
     }
 
