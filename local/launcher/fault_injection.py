@@ -4,12 +4,12 @@
                                 "when": "before" | "after",
                                 "action": "kill" | {"error", "status"?, "message"?}, "times"?: 1}
     GET    /_local/faults      every armed fault with `fired`, how often it struck
-    DELETE /_local/faults      disarms all
+    DELETE /_local/faults      ?function=NAME disarms those of the function, else all
     GET    /_local/requests    ?function=NAME  [{"function", "operation", "time"}], oldest first
     GET    /_local/environment the environment variables of all functions, in one object
     POST   /_local/appflow     {"flow": NAME, "runs"?: 1, "events"?: 1, "hold_seconds"?,
                                 "answer_after_seconds"?, "refuse"?: ERROR}
-    DELETE /_local/appflow     lets all runs go as they usually do
+    DELETE /_local/appflow     ?flow=NAME lets the runs of the flow, else all, go as they usually do
 
 A fault strikes the next `times` calls of the operation (its IAM action) that come from the
 function. `kill` is SIGKILL for the process that made the call; `after` means that the call was
@@ -122,8 +122,9 @@ class FaultInjection:
             case "GET", "/_local/faults":
                 await _send_json(send, 200, [asdict(fault) for fault in self._faults])
             case "DELETE", "/_local/faults":
-                self._faults.clear()
-                await _send_json(send, 200, [])
+                wanted = parse_qs(scope["query_string"].decode()).get("function")
+                self._faults = [f for f in self._faults if wanted and f.function not in wanted]
+                await _send_json(send, 200, [asdict(fault) for fault in self._faults])
             case "GET", "/_local/requests":
                 wanted = parse_qs(scope["query_string"].decode()).get("function")
                 requests = [r for r in self._requests if not wanted or r["function"] in wanted]
@@ -139,7 +140,9 @@ class FaultInjection:
                 left = gaps.appflow.behave(behaviour)
                 await _send_json(send, 201, [asdict(behaviour) for behaviour in left])
             case "DELETE", "/_local/appflow":
-                await _send_json(send, 200, gaps.appflow.behave(None))
+                wanted = parse_qs(scope["query_string"].decode()).get("flow")
+                left = gaps.appflow.forget(wanted)
+                await _send_json(send, 200, [asdict(behaviour) for behaviour in left])
             case _:
                 await _send_json(send, 404, {"message": "see local/launcher/fault_injection.py"})
 

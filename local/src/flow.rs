@@ -41,4 +41,15 @@ impl StackDescription {
         reqwest::Client::new().post(url).json(&of_flow).send().await?.error_for_status()?;
         Ok(())
     }
+    /// Lets the runs of the stack's flow go as they usually do, whatever was said of those to come.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer.
+    pub async fn let_runs_go_as_usual(&self) -> Result<()> {
+        let flow = self.output("ExampleFlowName")?;
+        let url = format!("{}/_local/appflow?flow={flow}", self.endpoint);
+        reqwest::Client::new().delete(url).send().await?.error_for_status()?;
+        Ok(())
+    }
 }

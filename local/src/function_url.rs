@@ -11,7 +11,7 @@ use aws_sigv4::{
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use crate::StackDescription;
+use crate::{StackDescription, sam::public_base_url};
 
 /// A request to a function.
 #[derive(Debug, Clone)]
@@ -75,8 +75,8 @@ impl StackDescription {
     }
 
     fn url_and_body(&self, request: &FunctionRequest<'_>) -> (String, String) {
-        let Self { endpoint, stack_name, .. } = self;
-        let url = format!("{endpoint}/_local/urls/{stack_name}/{}{}", request.function, request.path);
+        let base = public_base_url(&self.endpoint, &self.stack_name);
+        let url = format!("{base}/{}{}", request.function, request.path);
         let body = if request.body.is_null() { String::new() } else { request.body.to_string() };
         (url, body)
     }

@@ -104,6 +104,17 @@ impl StackDescription {
         Ok(())
     }
 
+    /// Disarms all faults of a function.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer.
+    pub async fn disarm(&self, function: &str) -> Result<()> {
+        let url = format!("{}/_local/faults?function={function}", self.endpoint);
+        reqwest::Client::new().delete(url).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// All faults that were armed.
     ///
     /// # Errors

@@ -87,12 +87,15 @@ def _flow(request: dict) -> Flow:
     return _flows[name]
 
 
-def behave(behaviour: Behaviour | None) -> list[Behaviour]:
-    """Adds a behaviour of runs to come, or with `None` forgets all; answers with what is left."""
-    if behaviour is None:
-        _behaviours.clear()
-    else:
-        _behaviours.append(behaviour)
+def behave(behaviour: Behaviour) -> list[Behaviour]:
+    """Adds a behaviour of runs to come; answers with all of them."""
+    _behaviours.append(behaviour)
+    return _behaviours
+
+
+def forget(flows: list[str] | None) -> list[Behaviour]:
+    """Forgets the behaviours of these flows, or with `None` all; answers with what is left."""
+    _behaviours[:] = [b for b in _behaviours if flows and b.flow not in flows]
     return _behaviours
 
 

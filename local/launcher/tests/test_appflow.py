@@ -300,6 +300,16 @@ class BehaviourTest(unittest.TestCase):
         self.assertEqual(flow.runs(), [])
         self.assertIsNone(error_code(flow.start))
 
+    def test_what_was_said_of_one_flow_is_forgotten_alone(self) -> None:
+        flow, other = Flow(), Flow()
+        for each in (flow, other):
+            each.behave(refuse="ServiceQuotaExceededException")
+
+        local("DELETE", f"appflow?flow={flow.name}")
+
+        self.assertIsNone(error_code(flow.start))
+        self.assertEqual(error_code(other.start), "ServiceQuotaExceededException")
+
     def test_behaviour_that_is_not_understood_is_refused(self) -> None:
         with self.assertRaises(urllib.error.HTTPError) as refused:
             local("POST", "appflow", {"flow": "any", "mood": "bad"})

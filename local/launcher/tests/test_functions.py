@@ -247,6 +247,17 @@ class FaultTest(unittest.TestCase):
         self.assertIn("MessageId", self.send())
         self.assertEqual(local("GET", "faults"), [])
 
+    def test_faults_of_one_function_are_cleared_alone(self) -> None:
+        other = FaultTest()
+        other.setUp()
+        for test in (self, other):
+            test.arm("sqs:SendMessage", "before", "kill")
+
+        local("DELETE", f"faults?function={self.function.name}")
+
+        self.assertIn("MessageId", self.send())
+        self.assertEqual(other.send()["errorType"], "Runtime.ExitError")
+
     def test_malformed_fault_is_refused(self) -> None:
         for when, action in (("later", "kill"), ("before", "explode")):
             with self.assertRaises(urllib.error.HTTPError) as refused:

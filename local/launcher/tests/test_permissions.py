@@ -1,4 +1,4 @@
-"""What roles may do: callers of `SendTask*`, state machines, and consumers of queues."""
+"""What roles may do: callers of `SendTask*`, state machines, consumers of queues, readers of buckets."""
 
 import json
 import unittest
@@ -14,6 +14,7 @@ from tests.stack import (
     create_role,
     error_code,
     poll,
+    unique,
 )
 
 
@@ -240,3 +241,33 @@ class SecureTransportTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class MissingObjectTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.bucket = unique("bucket")
+        client("s3").create_bucket(Bucket=cls.bucket)
+        client("s3").put_object(Bucket=cls.bucket, Key="there", Body=b"it is")
+        cls.read = allow("s3:GetObject", f"arn:aws:s3:::{cls.bucket}/*")
+        cls.list = allow("s3:ListBucket", f"arn:aws:s3:::{cls.bucket}")
+
+    def answers(self, key: str, *statements: dict) -> list[str | None]:
+        caller = client_of(create_role("lambda.amazonaws.com", list(statements)), "s3")
+        reads = (caller.get_object, caller.head_object)
+        return [error_code(read, Bucket=self.bucket, Key=key) for read in reads]
+
+    def test_who_may_list_is_told_that_it_is_missing(self) -> None:
+        self.assertEqual(self.answers("gone", self.read, self.list), ["NoSuchKey", "404"])
+
+    def test_who_may_not_list_is_refused(self) -> None:
+        self.assertEqual(self.answers("gone", self.read), ["AccessDenied", "403"])
+
+    def test_who_may_not_list_reads_what_is_there(self) -> None:
+        self.assertEqual(self.answers("there", self.read), [None, None])
+
+    def test_missing_bucket_is_missing_for_everybody(self) -> None:
+        other = unique("bucket")
+        caller = client_of(create_role("lambda.amazonaws.com", ANYTHING), "s3")
+
+        self.assertEqual(error_code(caller.get_object, Bucket=other, Key="k"), "NoSuchBucket")
