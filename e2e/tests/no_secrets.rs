@@ -97,7 +97,7 @@ async fn no_log_no_answer_and_no_error_holds_a_task_token_or_a_signing_key() -> 
 
     // Without these the test would find nothing because it does not know what to look for.
     assert!(!tokens.is_empty() && !keys.is_empty(), "the run has made no task token or no key");
-    assert!(tokens.iter().any(|token| has_task_token(token)), "no task token looks like one");
+    assert!(tokens.iter().all(|token| has_task_token(token)), "some task token does not look like one");
     for kind in ["log", "answers"] {
         let webhook = format!("{}.{kind}", stack.output("ValuationCallbackFunctionName")?);
         assert!(captured.iter().any(|captured| captured.place.ends_with(&webhook)), "no {webhook}");

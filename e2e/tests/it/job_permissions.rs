@@ -6,24 +6,15 @@ use local_stack::{StackDescription, execution::Execution, flow::RunBehaviour};
 
 use crate::{
     depot::{Depot, order},
-    permissions::{Permission, assert_each_is_needed},
+    permissions::Policies,
 };
 
-const PERMISSIONS: [Permission; 14] = [
-    ("JobMainStateMachine", "Sid: CallTheJob"),
-    ("JobMainStateMachine", "Sid: FindTheRun"),
-    ("JobMainStateMachine", "Sid: LookForItsEnd"),
-    ("CallJobStateMachine", "LambdaInvokePolicy:"),
-    ("CallJobStateMachine", "Sid: StartTheFlow"),
-    ("CallJobStateMachine", "Sid: TellJobMainWhatFailed"),
-    ("TaskTokenRegistrarFunction", "Sid: RegisterTheWait"),
-    ("TaskTokenRegistrarFunction", "Sid: DeliverAnEarlySuccess"),
-    ("TaskTokenRegistrarFunction", "Sid: DeliverAnEarlyFailure"),
-    ("JobCallbackFunction", "Sid: RecordTheEnd"),
-    ("JobCallbackFunction", "Sid: DeliverTheSuccess"),
-    ("JobCallbackFunction", "Sid: DeliverTheFailure"),
-    ("FlowBucketPolicy", "Sid: LetAppFlowRead"),
-    ("FlowBucketPolicy", "Sid: LetAppFlowWrite"),
+const RESOURCES: [&str; 5] = [
+    "JobMainStateMachine",
+    "CallJobStateMachine",
+    "TaskTokenRegistrarFunction",
+    "JobCallbackFunction",
+    "FlowBucket",
 ];
 
 /// How a run goes and how the workflow then ends: with the event, with the record, or with an error.
@@ -73,14 +64,11 @@ fn failed(execution: &Execution, cause: &str) -> bool {
     execution.cause.as_deref().is_some_and(|told| told.contains(cause))
 }
 
-/// Deploys the template as a stack of its own and says whether its job workflow does all that it should.
-async fn job_works(stack_name: String, template: String) -> Result<bool> {
-    let shared = StackDescription::of_this_test_run()?;
-    let stack = shared.deploy_copy(&stack_name, &template, &["JobTimeoutSeconds=6"]).await?;
-    let depot = Depot::of(stack).await;
-
+/// Whether the job workflow does all that it should.
+async fn job_works(depot: &Depot) -> Result<bool> {
     for Scenario { behaviour, file, ends } in scenarios() {
         depot.put("example.json", file).await?;
+        depot.stack.let_runs_go_as_usual().await?;
         depot.stack.let_next_run(&behaviour).await?;
         if !ends(&depot.run(&order(0)).await?) {
             return Ok(false);
@@ -91,5 +79,10 @@ async fn job_works(stack_name: String, template: String) -> Result<bool> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_of_its_permissions_the_job_does_not_work() -> Result<()> {
-    assert_each_is_needed("job-permissions", &PERMISSIONS, job_works).await
+    let shared = StackDescription::of_this_test_run()?;
+    let template = shared.built_template()?;
+    let stack = shared.deploy_copy("job-permissions", &template, &["JobTimeoutSeconds=6"]).await?;
+    let depot = Depot::of(stack).await;
+    let policies = Policies::of(&depot.stack).await;
+    policies.assert_each_is_needed(&RESOURCES, 14, async || job_works(&depot).await).await
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
+use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_s3::{primitives::ByteStream, types::MetadataDirective};
 use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::{
@@ -25,6 +26,7 @@ pub(crate) const CHUNK: usize = 16_384;
 pub(crate) struct Library {
     pub(crate) stack: StackDescription,
     pub(crate) sfn: aws_sdk_sfn::Client,
+    lambda: aws_sdk_lambda::Client,
     sqs: aws_sdk_sqs::Client,
     s3: aws_sdk_s3::Client,
 }
@@ -62,6 +64,7 @@ impl Library {
         let by_path = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Self {
             sfn: aws_sdk_sfn::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(by_path),
             stack,
@@ -119,6 +122,16 @@ impl Library {
         let copy = self.s3.copy_object().bucket(bucket).key(chunk).copy_source(source);
         copy.metadata_directive(MetadataDirective::Replace).send().await?;
         Ok(())
+    }
+
+    /// Whether the processor is content with the event of a chunk that is gone.
+    pub(crate) async fn lets_a_gone_chunk_be(&self) -> Result<bool> {
+        let mut event: Value =
+            serde_json::from_str(include_str!("../../../events/chunk-processor/chunk.json"))?;
+        event["Records"][0]["s3"]["bucket"]["name"] = self.bucket()?.into();
+        let processor = self.stack.output("ChunkProcessorFunctionName")?;
+        let told = self.lambda.invoke().function_name(processor).payload(Blob::new(event.to_string()));
+        Ok(told.send().await?.function_error.is_none())
     }
 
     /// What the processor says became of the chunks of an execution, each in a word or two, once there are `count`.

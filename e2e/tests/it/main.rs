@@ -16,6 +16,7 @@ mod office;
 mod operators;
 mod order;
 mod order_faults;
+mod order_permissions;
 mod permissions;
 mod pizza;
 mod pizza_faults;

@@ -30,13 +30,6 @@ pub(crate) struct Office {
     secrets: aws_sdk_secretsmanager::Client,
 }
 
-/// An application whose execution has ended.
-pub(crate) struct Application {
-    pub(crate) execution: Execution,
-    /// The reference that the valuation service gave, if it gave one.
-    pub(crate) reference: Option<String>,
-}
-
 impl Office {
     /// The office that all tests share.
     pub(crate) async fn shared() -> Result<Self> {
@@ -63,27 +56,23 @@ impl Office {
     }
 
     /// Waits for the end of an application.
-    pub(crate) async fn end(&self, execution: &str) -> Result<Application> {
-        let execution = Execution::end(&self.sfn, execution, DEADLINE).await?;
-        // An early outcome may end the execution before the requester has written its log line.
-        let mut reference = self.reference(&execution.arn)?;
-        for _ in 0..20 {
-            if reference.is_some() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            reference = self.reference(&execution.arn)?;
-        }
-        Ok(Application { execution, reference })
+    pub(crate) async fn end(&self, execution: &str) -> Result<Execution> {
+        Execution::end(&self.sfn, execution, DEADLINE).await
     }
 
     /// Applies and waits for the end.
-    pub(crate) async fn run(&self, house: &str) -> Result<Application> {
+    pub(crate) async fn run(&self, house: &str) -> Result<Execution> {
         self.end(&self.apply(house).await?).await
     }
 
-    /// The reference that an execution waits under, once the requester has registered it.
-    pub(crate) fn reference(&self, execution: &str) -> Result<Option<String>> {
+    /// The reference that an execution waits or has waited under, once the requester says that it is registered.
+    pub(crate) async fn reference(&self, execution: &str) -> Result<String> {
+        let find = async || self.reference_so_far(execution);
+        eventually(&format!("{execution} has a reference"), find).await
+    }
+
+    /// The reference of an execution, if it has one by now.
+    pub(crate) fn reference_so_far(&self, execution: &str) -> Result<Option<String>> {
         let log = self.stack.log("ValuationRequesterFunctionName")?;
         let registered = log.iter().find(|line| line.field("execution") == execution);
         let key = registered.and_then(|line| line.field("callback_key").as_str());

@@ -32,7 +32,7 @@ async fn operators_are_told_of_an_execution_that_failed_but_not_of_its_input() -
         for message in received.messages.unwrap_or_default() {
             let notification: Value = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
             let told: Value = serde_json::from_str(notification["Message"].as_str().context("no message")?)?;
-            if told["execution"] == application.execution.arn.as_str() {
+            if told["execution"] == application.arn.as_str() {
                 return Ok(Some(told));
             }
         }
@@ -42,10 +42,10 @@ async fn operators_are_told_of_an_execution_that_failed_but_not_of_its_input() -
     assert_eq!(
         told,
         json!({
-            "execution": application.execution.arn,
+            "execution": application.arn,
             "status": "FAILED",
             "error": "ValuationRefused",
-            "cause": application.execution.cause,
+            "cause": application.cause,
         })
     );
     Ok(())

@@ -1,29 +1,23 @@
 //! The valuation workflow with everything that a third party can do to it: how the execution ends, what the sender
 //! is answered, and what the table keeps.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
-use local_stack::execution::history;
+use local_stack::execution::{Execution, history};
 
-use crate::office::{Application, Office};
+use crate::office::Office;
 
-/// Asserts that the application was valued.
-fn assert_valued(application: &Application) {
-    let Application { execution, reference } = application;
+/// Asserts that the application was valued, under this reference.
+fn assert_valued(execution: &Execution, reference: &str) {
     assert_eq!(execution.status, ExecutionStatus::Succeeded, "{:?} {:?}", execution.error, execution.cause);
-    assert_eq!(execution.output["valuationReference"].as_str(), reference.as_deref());
+    assert_eq!(execution.output["valuationReference"], reference);
     assert_eq!(execution.output["propertyValue"], 666_000);
 }
 
 /// Asserts that the application failed with this error.
-fn assert_failed(application: &Application, error: &str) {
-    let execution = &application.execution;
+fn assert_failed(execution: &Execution, error: &str) {
     assert_eq!(execution.status, ExecutionStatus::Failed);
     assert_eq!(execution.error.as_deref(), Some(error), "{:?}", execution.cause);
-}
-
-fn reference(application: &Application) -> Result<&str> {
-    application.reference.as_deref().context("the application has no reference")
 }
 
 fn answers(answers: &[(u64, String)]) -> Vec<(u64, &str)> {
@@ -36,11 +30,11 @@ async fn valued(house: &str, expected_answers: &[(u64, &str)]) -> Result<()> {
 
     let application = office.run(house).await?;
 
-    assert_valued(&application);
-    let reference = reference(&application)?;
-    let answered = office.answers(reference, expected_answers.len()).await?;
+    let reference = office.reference(&application.arn).await?;
+    assert_valued(&application, &reference);
+    let answered = office.answers(&reference, expected_answers.len()).await?;
     assert_eq!(answers(&answered), expected_answers);
-    assert_eq!(office.delivery(reference).await?, "delivered");
+    assert_eq!(office.delivery(&reference).await?, "delivered");
     Ok(())
 }
 
@@ -51,10 +45,10 @@ async fn timed_out(house: &str, expected_answers: &[(u64, &str)]) -> Result<()> 
     let application = office.run(house).await?;
 
     assert_failed(&application, "States.Timeout");
-    let reference = reference(&application)?;
-    let answered = office.answers(reference, expected_answers.len()).await?;
+    let reference = office.reference(&application.arn).await?;
+    let answered = office.answers(&reference, expected_answers.len()).await?;
     assert_eq!(answers(&answered), expected_answers);
-    let item = office.waiting_item(reference).await?;
+    let item = office.waiting_item(&reference).await?;
     assert!(item.has("task_token") && item.has("pending") && !item.has("outcome"));
     Ok(())
 }
@@ -95,12 +89,12 @@ async fn a_service_that_answers_too_slowly_is_asked_again() -> Result<()> {
 
     let application = office.run("slow").await?;
 
-    assert_valued(&application);
-    let reference = reference(&application)?;
+    let reference = office.reference(&application.arn).await?;
+    assert_valued(&application, &reference);
     // It calls back about when it is asked again: before the registration, or after it.
-    let answered = office.answers(reference, 1).await?;
+    let answered = office.answers(&reference, 1).await?;
     assert!(matches!(answers(&answered)[..], [(202, "parked") | (200, "delivered")]), "{answered:?}");
-    assert_eq!(office.delivery(reference).await?, "delivered");
+    assert_eq!(office.delivery(&reference).await?, "delivered");
     Ok(())
 }
 
@@ -146,9 +140,9 @@ async fn a_valuation_that_failed_fails_the_workflow() -> Result<()> {
     let application = office.run("failed").await?;
 
     assert_failed(&application, "ValuationFailed");
-    let reference = reference(&application)?;
-    assert_eq!(answers(&office.answers(reference, 1).await?), [(200, "delivered")]);
-    assert_eq!(office.delivery(reference).await?, "delivered");
+    let reference = office.reference(&application.arn).await?;
+    assert_eq!(answers(&office.answers(&reference, 1).await?), [(200, "delivered")]);
+    assert_eq!(office.delivery(&reference).await?, "delivered");
     Ok(())
 }
 
@@ -159,9 +153,9 @@ async fn an_early_failure_fails_the_workflow() -> Result<()> {
     let application = office.run("early-failed").await?;
 
     assert_failed(&application, "ValuationFailed");
-    let reference = reference(&application)?;
-    assert_eq!(answers(&office.answers(reference, 1).await?), [(202, "parked")]);
-    assert_eq!(office.delivery(reference).await?, "delivered");
+    let reference = office.reference(&application.arn).await?;
+    assert_eq!(answers(&office.answers(&reference, 1).await?), [(202, "parked")]);
+    assert_eq!(office.delivery(&reference).await?, "delivered");
     Ok(())
 }
 
@@ -172,8 +166,8 @@ async fn a_valuation_of_an_unknown_reference_is_kept_until_somebody_waits_for_it
     let application = office.run("unknown").await?;
 
     assert_failed(&application, "States.Timeout");
-    let reference = reference(&application)?;
-    assert_eq!(answers(&office.answers(reference, 1).await?), [(202, "parked")]);
+    let reference = office.reference(&application.arn).await?;
+    assert_eq!(answers(&office.answers(&reference, 1).await?), [(202, "parked")]);
     let unknown = format!("unknown-{reference}");
     let item = office.waiting_item(&unknown).await?;
     assert!(item.has("outcome") && item.has("pending") && !item.has("task_token"));
@@ -182,8 +176,8 @@ async fn a_valuation_of_an_unknown_reference_is_kept_until_somebody_waits_for_it
     office.wait_for(&unknown, &claimant).await?;
     let claimed = office.end(&claimant).await?;
 
-    assert_eq!(claimed.execution.status, ExecutionStatus::Succeeded);
-    assert_eq!(claimed.execution.output["valuationReference"], unknown.as_str());
+    assert_eq!(claimed.status, ExecutionStatus::Succeeded);
+    assert_eq!(claimed.output["valuationReference"], unknown.as_str());
     assert_eq!(office.delivery(&unknown).await?, "delivered");
     Ok(())
 }
@@ -195,8 +189,8 @@ async fn a_service_that_stays_broken_fails_the_workflow_after_retries() -> Resul
     let application = office.run("broken").await?;
 
     assert_failed(&application, "ValuationServiceUnavailable");
-    assert_eq!(application.reference, None);
-    let starts = history(&office.sfn, &application.execution.arn).await?;
+    assert_eq!(office.reference_so_far(&application.arn)?, None);
+    let starts = history(&office.sfn, &application.arn).await?;
     let requests = starts.iter().filter(|event| event.r#type == HistoryEventType::TaskScheduled).count();
     assert_eq!(requests, 5, "one request and four retries");
     Ok(())
@@ -209,7 +203,7 @@ async fn a_refused_request_fails_the_workflow_at_once() -> Result<()> {
     let application = office.run("refused").await?;
 
     assert_failed(&application, "ValuationRefused");
-    assert_eq!(application.reference, None);
+    assert_eq!(office.reference_so_far(&application.arn)?, None);
     Ok(())
 }
 
@@ -220,14 +214,14 @@ async fn a_late_valuation_is_kept_and_used_by_a_redrive() -> Result<()> {
     let application = office.run("late").await?;
 
     assert_failed(&application, "States.Timeout");
-    let reference = reference(&application)?;
-    assert_eq!(answers(&office.answers(reference, 1).await?), [(410, "late")]);
-    assert_eq!(office.delivery(reference).await?, "late");
+    let reference = office.reference(&application.arn).await?;
+    assert_eq!(answers(&office.answers(&reference, 1).await?), [(410, "late")]);
+    assert_eq!(office.delivery(&reference).await?, "late");
 
-    office.sfn.redrive_execution().execution_arn(&application.execution.arn).send().await?;
-    let redriven = office.end(&application.execution.arn).await?;
+    office.sfn.redrive_execution().execution_arn(&application.arn).send().await?;
+    let redriven = office.end(&application.arn).await?;
 
-    assert_valued(&redriven);
-    assert_eq!(office.delivery(reference).await?, "delivered");
+    assert_valued(&redriven, &reference);
+    assert_eq!(office.delivery(&reference).await?, "delivered");
     Ok(())
 }

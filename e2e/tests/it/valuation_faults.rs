@@ -1,16 +1,15 @@
 //! The valuation, when a function dies between its write and its delivery, or a key is rotated. On a stack of its own,
 //! one test after the other: a fault strikes whoever calls next.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
 use local_stack::{
-    execution::history,
+    execution::{Execution, history},
     functions::{Action, Fault, When},
 };
 
 use crate::{
-    eventually::eventually,
-    office::{Application, Office},
+    office::Office,
     turn::{Turn, TurnStack},
 };
 
@@ -34,8 +33,7 @@ impl Office {
     /// Applies for a loan and waits until the wait is registered.
     async fn waiting_application(&self) -> Result<(String, String)> {
         let execution = self.apply("none").await?;
-        let find = async || self.reference(&execution);
-        let reference = eventually("the wait is registered", find).await?;
+        let reference = self.reference(&execution).await?;
         Ok((execution, reference))
     }
 
@@ -57,8 +55,7 @@ impl Office {
     }
 }
 
-fn assert_valued(application: &Application) {
-    let execution = &application.execution;
+fn assert_valued(execution: &Execution) {
     assert_eq!(execution.status, ExecutionStatus::Succeeded, "{:?} {:?}", execution.error, execution.cause);
     assert_eq!(execution.output["propertyValue"], 666_000);
 }
@@ -87,7 +84,7 @@ async fn a_valuation_whose_webhook_died_and_is_sent_again_is_delivered_by_that()
     let application = office.run("999").await?;
 
     assert_valued(&application);
-    let reference = application.reference.context("no reference")?;
+    let reference = office.reference(&application.arn).await?;
     let answers = office.answers(&reference, 2).await?;
     assert!(answers[0].0 >= 500, "{answers:?}");
     assert_eq!((answers[1].0, answers[1].1.as_str()), (200, "delivered"));
@@ -97,7 +94,7 @@ async fn a_valuation_whose_webhook_died_and_is_sent_again_is_delivered_by_that()
 
     assert_eq!(office.reconciler_said("delivery finished", Some(&reference))?, 0);
     assert_eq!(office.delivery(&reference).await?, "delivered");
-    assert_eq!(office.resumed(&application.execution.arn).await?, 1);
+    assert_eq!(office.resumed(&application.arn).await?, 1);
     Ok(())
 }
 
@@ -128,7 +125,7 @@ async fn a_requester_that_died_is_invoked_again() -> Result<()> {
     let application = office.run("999").await?;
 
     assert_valued(&application);
-    let reference = application.reference.context("no reference")?;
+    let reference = office.reference(&application.arn).await?;
     assert_eq!(office.answers(&reference, 1).await?, [(200, "delivered".to_owned())]);
     Ok(())
 }
@@ -141,8 +138,7 @@ async fn an_early_valuation_that_may_have_been_used_is_set_aside_and_used_when_i
 
     // It dies with both halves in its hands. The one that is invoked next has a newer token.
     let execution = office.apply("early").await?;
-    let find = async || office.reference(&execution);
-    let reference = eventually("the newer wait is registered", find).await?;
+    let reference = office.reference(&execution).await?;
 
     let item = office.waiting_item(&reference).await?;
     assert!(item.has("unconfirmed") && item.has("task_token") && !item.has("outcome"));
@@ -162,7 +158,7 @@ async fn a_wait_and_its_outcome_cost_one_write_each_one_for_the_delivery_and_no_
     let application = office.run("999").await?;
 
     assert_valued(&application);
-    office.delivery(&application.reference.context("no reference")?).await?;
+    office.delivery(&office.reference(&application.arn).await?).await?;
     let of_requester = office.stack.requests(&requester).await?.split_off(before.0);
     let of_callback = office.stack.requests(&callback).await?.split_off(before.1);
     assert_eq!(of_requester, ["dynamodb:UpdateItem"]);
@@ -183,7 +179,7 @@ async fn after_a_rotation_both_the_new_and_the_previous_key_are_accepted() -> Re
         let application = office.run(house).await?;
 
         assert_valued(&application);
-        let reference = application.reference.context("no reference")?;
+        let reference = office.reference(&application.arn).await?;
         let answers = office.answers(&reference, 1).await?;
         assert_eq!((answers[0].0, answers[0].1.as_str()), answer);
     }
