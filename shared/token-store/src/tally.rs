@@ -146,3 +146,23 @@ impl TallyChange {
 fn nothing() -> Tally {
     Tally { of: 0, members: BTreeSet::new(), combined: false, expires_at: SystemTime::UNIX_EPOCH }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_absence_holds_for_what_is_not_there() {
+        let now = SystemTime::UNIX_EPOCH;
+        let predicates = [
+            (TallyPredicate::Absent, true),
+            (TallyPredicate::SameCount(0), false),
+            (TallyPredicate::Live(now), false),
+            (TallyPredicate::Expired(now), false),
+        ];
+
+        for (predicate, holds) in predicates {
+            assert_eq!(predicate.holds(None), holds, "{predicate:?}");
+        }
+    }
+}

@@ -177,3 +177,32 @@ fn nothing() -> Item {
         expires_at: SystemTime::UNIX_EPOCH,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Delivery;
+
+    #[test]
+    fn what_is_not_there_has_no_attribute_and_compares_with_nothing() {
+        let now = SystemTime::UNIX_EPOCH;
+        let started = WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap();
+        let predicates = [
+            (Predicate::Absent, true),
+            (Predicate::Live(now), false),
+            (Predicate::Expired(now), false),
+            (Predicate::NotRegistered, true),
+            (Predicate::OlderWait(started.clone()), false),
+            (Predicate::SameWait(started), false),
+            (Predicate::NoOutcome, true),
+            (Predicate::Whole, false),
+            (Predicate::NotRecorded, true),
+            (Predicate::Recorded(Delivery::Delivered), false),
+            (Predicate::FirstAttempt, false),
+        ];
+
+        for (predicate, holds) in predicates {
+            assert_eq!(predicate.holds(None), holds, "{predicate:?}");
+        }
+    }
+}

@@ -81,3 +81,25 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
+
+    use super::*;
+
+    type Failed = SdkError<SendTaskSuccessError, HttpResponse>;
+
+    #[test]
+    fn what_never_came_to_an_answer_says_why() {
+        let failure = AwsFailure::new(&Failed::timeout_error("no answer in 3 s to the token"), Some("token"));
+
+        assert_eq!(failure.to_string(), "Timeout: request has timed out: no answer in 3 s to the [REDACTED]");
+    }
+
+    #[test]
+    fn a_request_that_could_not_be_made_is_not_made_again() {
+        assert!(!is_temporary(&Failed::construction_failure("no region")));
+        assert!(is_temporary(&Failed::timeout_error("no answer")));
+    }
+}

@@ -168,3 +168,32 @@ impl Gather {
         whole_seconds(self.now + RETENTION)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        time::{Duration, UNIX_EPOCH},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_part_that_finds_its_expired_group_begun_anew_by_another_joins_that() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let tally = |expires_at| Tally { of: 3, members: BTreeSet::from([1]), combined: false, expires_at };
+        let tallying = |step| {
+            let GatherStep::Tally(tallying) = step else { panic!("no write: {step:?}") };
+            tallying
+        };
+
+        let first = tallying(gather(Part::new(2, 3).unwrap(), now));
+        let joining = first.update().clone();
+        let anew = tallying(first.resume(Tallied::Refused(Some(tally(now)))));
+        let beginning = anew.update().clone();
+        let again = tallying(anew.resume(Tallied::Refused(Some(tally(now + RETENTION)))));
+
+        assert_ne!(beginning, joining);
+        assert_eq!(again.update(), &joining);
+    }
+}

@@ -273,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_that_was_settled_and_followed_by_another_is_no_conflict() {
+        let another = Completed { outcome: Outcome::success("2").unwrap(), at: now() };
+        let followed = Item { completed: Some(another), ..newer() };
+
+        let repeat = recording(recording(begin(completion())).resume(Written::Refused(Some(whole()))));
+        let step = repeat.resume(Written::Refused(Some(followed)));
+
+        assert_eq!(answer(step), Completion::Unconfirmed);
+    }
+
+    #[test]
     fn a_delivery_that_was_seen_is_true_whatever_has_become_of_the_key() {
         for item in [None, Some(newer())] {
             let step = told(completion(), Sent::Taken).resume(Written::Refused(item));

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::{
     config::retry::RetryConfig,
     operation::{
         get_item::{GetItemError, GetItemOutput},
-        query::QueryOutput,
+        query::{QueryError, QueryOutput},
         update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
     },
     types::{
@@ -31,8 +31,8 @@ use aws_sdk_dynamodb::{
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use token_store::{
     AwsFailure, CallbackKey, Completion, Delivery, DynamoDbTokenStore, Outcome, PendingQuery,
-    RecordingTaskCallbacks, Registration, StoreError, TaskToken, TokenStore, Wait, WaitStarted, complete,
-    redeliver, register,
+    RecordingTaskCallbacks, Registration, RendezvousError, StoreError, TaskToken, TokenStore, Wait,
+    WaitStarted, complete, redeliver, register,
 };
 
 const TOKEN: &str = "AQCEAAAAKgAAAAMAAAAA-the-credential";
@@ -325,6 +325,30 @@ async fn every_error_of_a_read_is_temporary_or_not() {
 }
 
 #[tokio::test]
+async fn every_error_of_a_list_is_temporary_or_not() {
+    type Answer = fn() -> QueryError;
+    let answers: [(Answer, &str); 5] = [
+        (|| QueryError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
+        (|| QueryError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
+        (|| QueryError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
+        (
+            || {
+                QueryError::ProvisionedThroughputExceededException(
+                    ProvisionedThroughputExceededException::builder().build(),
+                )
+            },
+            "unavailable",
+        ),
+        (|| QueryError::ResourceNotFoundException(ResourceNotFoundException::builder().build()), "rejected"),
+    ];
+
+    for (answer, meaning) in answers {
+        let error = store(&[mock!(Client::query).then_error(answer)]).pending(&query()).await.unwrap_err();
+        assert_eq!(meaning_of(&error), meaning, "{:?}", answer());
+    }
+}
+
+#[tokio::test]
 async fn errors_that_the_model_does_not_name_are_told_apart_by_code_and_status() {
     let answers = [
         (400, "ThrottlingException", "unavailable"),
@@ -382,6 +406,21 @@ async fn no_answer_brings_the_token_into_any_text() {
         let texts = format!("{error} {error:?} {error:#?} {source:?}");
         assert!(!texts.contains(TOKEN), "{texts}");
     }
+}
+
+#[tokio::test]
+async fn what_the_service_says_stays_readable_around_the_token() {
+    let said = format!("{TOKEN} is too long");
+    let rule =
+        mock!(Client::update_item).sequence().http_status(400, body("ValidationException", &said)).build();
+
+    let store = store(&[rule]);
+    let callbacks = RecordingTaskCallbacks::default();
+    let error = register(&store, &callbacks, &key(), token(), wait(), now()).await.unwrap_err();
+
+    let RendezvousError::Store(StoreError::Rejected { source }) = error else { panic!("{error:?}") };
+    let failure: &AwsFailure = source.downcast_ref().unwrap();
+    assert_eq!(failure.message, "[REDACTED] is too long");
 }
 
 #[tokio::test]
