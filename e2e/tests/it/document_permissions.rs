@@ -10,6 +10,7 @@ use local_stack::{
 use tokio::time::{Duration, timeout};
 
 use crate::{
+    dead_letters,
     library::{CHUNK, Library, text},
     permissions::Policies,
 };
@@ -78,7 +79,8 @@ async fn document_works(library: &Library) -> Result<bool> {
             }
         }
     }
-    Ok(true)
+    let queue = "ChunkProcessorDeadLetterQueueUrl";
+    dead_letters::are_kept(&library.stack, "ChunkProcessorFunctionName", queue).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,5 +92,5 @@ async fn without_any_one_of_its_permissions_the_document_does_not_work() -> Resu
     let stack = shared.deploy_copy("document-permissions", &template, &parameters).await?;
     let library = Library::of(stack).await;
     let policies = Policies::of(&library.stack).await;
-    policies.assert_each_is_needed(&RESOURCES, 15, async || document_works(&library).await).await
+    policies.assert_each_is_needed(&RESOURCES, 16, async || document_works(&library).await).await
 }

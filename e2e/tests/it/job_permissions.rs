@@ -5,6 +5,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::{StackDescription, execution::Execution, flow::RunBehaviour};
 
 use crate::{
+    dead_letters,
     depot::{Depot, order},
     permissions::Policies,
 };
@@ -74,7 +75,7 @@ async fn job_works(depot: &Depot) -> Result<bool> {
             return Ok(false);
         }
     }
-    Ok(true)
+    dead_letters::are_kept(&depot.stack, "JobCallbackFunctionName", "JobCallbackDeadLetterQueueUrl").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,5 +85,5 @@ async fn without_any_one_of_its_permissions_the_job_does_not_work() -> Result<()
     let stack = shared.deploy_copy("job-permissions", &template, &["JobTimeoutSeconds=6"]).await?;
     let depot = Depot::of(stack).await;
     let policies = Policies::of(&depot.stack).await;
-    policies.assert_each_is_needed(&RESOURCES, 14, async || job_works(&depot).await).await
+    policies.assert_each_is_needed(&RESOURCES, 15, async || job_works(&depot).await).await
 }

@@ -4,6 +4,7 @@
 //! one sees; a test that breaks something deploys a copy of its own.
 
 mod cafe;
+mod dead_letters;
 mod depot;
 mod document;
 mod document_permissions;

@@ -13,6 +13,7 @@ use tokio::{sync::OnceCell, time::timeout};
 
 use crate::{
     cafe::{ADA, Cafe, EVA, Listener, answer, new_id},
+    dead_letters,
     eventually::eventually,
     permissions::Policies,
 };
@@ -81,7 +82,12 @@ async fn gives_its_place_back(cafe: &Cafe) -> Result<()> {
 async fn order_works(cafe: &Cafe, listener: &Listener<'_>) -> Result<()> {
     is_ordered_and_made(cafe, listener).await?;
     is_decided_early(cafe).await?;
-    gives_its_place_back(cafe).await
+    gives_its_place_back(cafe).await?;
+    for function in ["OrderStarterFunctionName", "OrderTokenStorerFunctionName"] {
+        let kept = dead_letters::are_kept(&cafe.stack, function, "OrderEventsDeadLetterQueueUrl").await?;
+        ensure!(kept, "{function} loses its events");
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,5 +110,5 @@ async fn without_any_one_of_its_permissions_the_order_does_not_work() -> Result<
         Ok(matches!(timeout(patience, order_works(&cafe, &listener)).await, Ok(Ok(()))))
     };
     let policies = Policies::of(&cafe.stack).await;
-    policies.assert_each_is_needed(&RESOURCES, 22, works).await
+    policies.assert_each_is_needed(&RESOURCES, 24, works).await
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 pub(crate) struct Policies {
     stack: StackDescription,
     iam: aws_sdk_iam::Client,
+    sfn: aws_sdk_sfn::Client,
     lambda: aws_sdk_lambda::Client,
     s3: aws_sdk_s3::Client,
 }
@@ -39,6 +40,7 @@ impl Policies {
         Self {
             stack: stack.clone(),
             iam: aws_sdk_iam::Client::new(&config),
+            sfn: aws_sdk_sfn::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(by_path),
         }
@@ -95,9 +97,8 @@ impl Policies {
     }
 
     async fn policies(&self, resource: &str) -> Result<Vec<(Place, Value)>> {
-        if let Ok(bucket) = self.stack.output(&format!("{resource}Name"))
-            && resource.ends_with("Bucket")
-        {
+        if resource.ends_with("Bucket") {
+            let bucket = self.stack.output(&format!("{resource}Name"))?;
             let policy = self.s3.get_bucket_policy().bucket(bucket).send().await?.policy;
             let document = serde_json::from_str(&policy.context("a bucket without a policy")?)?;
             return Ok(vec![(Place::Bucket(bucket.to_owned()), document)]);
@@ -113,16 +114,17 @@ impl Policies {
         Ok(policies)
     }
 
-    /// The role that SAM makes for a function or a state machine, by the name that CloudFormation gives it.
+    /// The name of the role of a function or a state machine.
     async fn role(&self, resource: &str) -> Result<String> {
-        let prefix = format!("{}-{resource}Role-", self.stack.stack_name);
-        let mut pages = self.iam.list_roles().into_paginator().items().send();
-        while let Some(role) = pages.try_next().await? {
-            if role.role_name.starts_with(&prefix) {
-                return Ok(role.role_name);
-            }
-        }
-        anyhow::bail!("there is no role {prefix}…")
+        let role = if resource.ends_with("Function") {
+            let function = self.stack.output(&format!("{resource}Name"))?;
+            let found = self.lambda.get_function_configuration().function_name(function).send().await?;
+            found.role.context("a function without a role")?
+        } else {
+            let machine = self.stack.output(&format!("{resource}Arn"))?;
+            self.sfn.describe_state_machine().state_machine_arn(machine).send().await?.role_arn
+        };
+        Ok(role.rsplit('/').next().context("an ARN ends with a name")?.to_owned())
     }
 
     async fn put(&self, place: &Place, document: &Value) -> Result<()> {
@@ -144,9 +146,8 @@ impl Policies {
 
     /// Lets a function begin with a new process, which has kept nothing that it may no longer read.
     async fn restart(&self, resource: &str) -> Result<()> {
-        if let Ok(function) = self.stack.output(&format!("{resource}Name"))
-            && resource.ends_with("Function")
-        {
+        if resource.ends_with("Function") {
+            let function = self.stack.output(&format!("{resource}Name"))?;
             let update = self.lambda.update_function_configuration().function_name(function);
             update.description("One permission less").send().await?;
         }

@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tests.stack import (
+    ANYTHING,
     Function,
     Machine,
     Queue,
@@ -335,6 +336,19 @@ class EventTargetTest(unittest.TestCase):
 
         dead.receive()
         self.assertEqual(function.read_log().count("tried"), 3)
+
+    def test_event_is_lost_when_the_role_may_not_send_it_to_the_queue(self) -> None:
+        dead = Queue()
+        target = {"TargetArn": dead.arn}
+        everything_else = [*ANYTHING, {"Effect": "Deny", "Action": "sqs:*", "Resource": "*"}]
+        function = Function(everything_else, DeadLetterConfig=target)
+        other = Function(DeadLetterConfig=target)
+
+        self.route_event(function, [["print", "tried"], ["fail", "Broken"]])
+        poll(lambda: function.read_log().count("tried") == 3, "all attempts")
+        self.route_event(other, [["fail", "Other"]])
+
+        self.assertEqual(dead.receive()["responsePayload"]["errorType"], "Other")
 
     def test_function_that_succeeds_is_invoked_once(self) -> None:
         dead = Queue()

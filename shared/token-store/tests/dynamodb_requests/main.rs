@@ -258,6 +258,28 @@ async fn what_waits_is_asked_of_the_index() {
 }
 
 #[tokio::test]
+async fn a_list_goes_on_where_the_page_before_ended() {
+    let end = || {
+        attributes([
+            ("callback_key", s("valuation#VAL-17")),
+            ("pending", s("valuation")),
+            ("pending_since", n(1_772_366_340_000)),
+        ])
+    };
+    let first = mock!(Client::query)
+        .then_output(move || QueryOutput::builder().set_last_evaluated_key(Some(end())).build());
+    let second = mock!(Client::query)
+        .match_requests(move |request| request.exclusive_start_key() == Some(&end()))
+        .then_output(|| QueryOutput::builder().build());
+
+    let store = store(&[first, second]);
+    let after = store.pending(&query()).await.unwrap().next;
+    let last = store.pending(&PendingQuery { after, ..query() }).await.unwrap();
+
+    assert_eq!(last.next, None);
+}
+
+#[tokio::test]
 async fn every_error_of_a_write_is_temporary_or_not() {
     type Answer = fn() -> UpdateItemError;
     let answers: [(Answer, &str); 7] = [
