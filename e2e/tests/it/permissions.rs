@@ -148,8 +148,11 @@ impl Policies {
     async fn restart(&self, resource: &str) -> Result<()> {
         if resource.ends_with("Function") {
             let function = self.stack.output(&format!("{resource}Name"))?;
+            let timeout =
+                self.lambda.get_function_configuration().function_name(function).send().await?.timeout;
+            // The emulator begins anew for what processes see, as a timeout, whatever the value; AWS for anything.
             let update = self.lambda.update_function_configuration().function_name(function);
-            update.description("One permission less").send().await?;
+            update.set_timeout(timeout).send().await?;
         }
         Ok(())
     }

@@ -217,6 +217,27 @@ async fn a_refused_write_without_an_item_is_one_on_nothing() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_may_have_been_used_is_set_aside_for_a_newer_wait() {
+    let requests = Requests::default();
+    let maybe_used = || {
+        let mut item = delivered_item();
+        item.insert("delivery".to_owned(), s("unconfirmed"));
+        refused(Some(item))
+    };
+    let store =
+        store(&[mock!(Client::update_item).then_error(maybe_used), requests.answered(waiting_item())]);
+    let retried = Wait { started: WaitStarted::new("2026-03-01T12:00:00.000Z", 0, 1).unwrap(), ..wait() };
+
+    let callbacks = RecordingTaskCallbacks::default();
+    let registration = register(&store, &callbacks, &key(), token(), retried, now()).await.unwrap();
+
+    assert_eq!(registration, Registration::Waiting);
+    let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
+    let update = request.update_expression().unwrap();
+    assert!(update.contains("#unconfirmed = #outcome"), "{update}");
+}
+
+#[tokio::test]
 async fn an_item_is_read_with_one_consistent_read() {
     let rule = mock!(Client::get_item)
         .match_requests(|request| {

@@ -6,14 +6,16 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{
+    Client,
     operation::update_item::UpdateItemInput,
     types::{AttributeValue, ReturnValue},
 };
+use aws_smithy_mocks::mock;
 use token_store::{
     Completion, DynamoDbTokenStore, GatherError, Gathering, Part, RecordingTaskCallbacks, gather,
 };
 
-use super::{Requests, attributes, key, n, now, parked_item, s, store, success};
+use super::{Requests, attributes, key, n, now, parked_item, refused, s, store, success};
 
 #[tokio::test]
 async fn part_10_and_part_10000_cost_the_same() {
@@ -92,6 +94,16 @@ async fn only_the_last_part_of_a_group_and_of_all_cost_more() {
     assert_eq!(keys(&for_the_last), [group, all, "valuation#VAL-17", all]);
     assert_eq!(for_the_last[3].update_expression(), Some("SET #combined = :combined"));
     assert_eq!(keys(&for_the_group), [group, all]);
+}
+
+#[tokio::test]
+async fn a_set_that_lives_with_another_count_refuses_the_part() {
+    let other = || refused(Some(group_item("parts/78#valuation#VAL-17", 1, 10_001)));
+    let store = store(&[mock!(Client::update_item).then_error(other)]);
+
+    let refused = part_done(&store, 10_000, 12_000).await;
+
+    assert!(matches!(refused, Err(GatherError::OtherCount { begun_with: 10_001 })), "{refused:?}");
 }
 
 /// DynamoDB bills a write for each 1,024 bytes of the item.
