@@ -116,8 +116,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        CallbackError, Item, PendingPage, PendingQuery, RecordingTaskCallbacks, Tallied, TallyUpdate, Update,
-        Written,
+        Item, PendingPage, PendingQuery, RecordingTaskCallbacks, Tallied, TallyUpdate, Update, Written,
     };
 
     /// A store whose items change before every write.
