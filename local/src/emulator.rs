@@ -75,6 +75,8 @@ impl Emulator {
             .env("AWS_ENDPOINT_URL", &endpoint)
             .env("AUTH", "true")
             .env("IOT_MTLS_ENABLED", "0")
+            // Each warm process has threads in the emulator, whose wake-ups add up after a crowd; one always stays.
+            .env("LAMBDA_WARM_TTL_SECONDS", "10")
             .env("TMPDIR", &temporary.0)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(local_credentials())
