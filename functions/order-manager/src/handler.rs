@@ -5,13 +5,13 @@
 //! barista. The record says what was decided: a drink is written before it is delivered, for the barista must not miss it,
 //! an end when it was delivered. Whatever is left open by a crash, the workflow's own events write down.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use function_runtime::http::Request;
 use http::StatusCode;
 use orders::{
     Announcement, CANCELLATION_CAUSE, COMPLETION, Cursor, Decision, EventBus, Order, OrderBook, OrderId,
-    OrderState, Refusal, SUBMISSION, UserId, change,
+    OrderState, Refusal, SUBMISSION, UserId, change, epoch_ms,
 };
 use serde_json::json;
 use token_store::{
@@ -214,14 +214,12 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
     }
 }
 
-fn epoch_ms(now: SystemTime) -> u64 {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, time::Duration};
+    use std::{
+        collections::HashMap,
+        time::{Duration, UNIX_EPOCH},
+    };
 
     use aws_lambda_events::event::lambda_function_urls::{
         LambdaFunctionUrlRequest, LambdaFunctionUrlResponse,

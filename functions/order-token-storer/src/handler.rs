@@ -4,12 +4,12 @@
 //! comes twice or late finds the record further on, and changes nothing; an event that fails is tried twice more by the
 //! Lambda service and then lies in the dead-letter queue.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use function_runtime::{NamedError, callbacks};
 use orders::{
     Announcement, COMPLETION, ChangeError, EventBus, EventBusError, Fact, Order, OrderBook, OrderBookError,
-    OrderState, Progress, SUBMISSION, change,
+    OrderState, Progress, SUBMISSION, change, epoch_ms,
 };
 use token_store::{
     CallbackKey, InvalidCallbackKey, InvalidWait, RendezvousError, TaskCallbacks, TokenStore, WaitingTask,
@@ -90,13 +90,15 @@ pub(crate) async fn handle(
         OrderEvent::WorkflowStarted(waiting) => {
             let order = record(&storer.book, &waiting.started(), now).await?;
             if let Some(order) = order.filter(|order| order.state < OrderState::WaitingCompletion) {
-                register_wait(storer, SUBMISSION, &order, waiting.into_task(), now).await?;
+                register_wait(&storer.store, &storer.callbacks, SUBMISSION, &order, waiting.into_task(), now)
+                    .await?;
             }
         }
         OrderEvent::WaitingCompletion(waiting) => {
             let order = record(&storer.book, &waiting.numbered()?, now).await?;
             if let Some(order) = order.filter(|order| !order.state.is_final()) {
-                register_wait(storer, COMPLETION, &order, waiting.into_task(), now).await?;
+                register_wait(&storer.store, &storer.callbacks, COMPLETION, &order, waiting.into_task(), now)
+                    .await?;
                 storer.bus.announce(&Announcement::waiting_completion(&order)).await?;
             }
         }
@@ -129,11 +131,9 @@ async fn record(
     fact: &Fact,
     now: SystemTime,
 ) -> Result<Option<Order>, OrderBookError> {
-    let epoch_ms = u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis());
-    let epoch_ms = epoch_ms.unwrap_or(u64::MAX);
     let order_id = fact.order_id.as_str();
     let execution = &fact.run.execution;
-    match change(book, &fact.order_id, now, |found| fact.apply(found, epoch_ms)).await {
+    match change(book, &fact.order_id, now, |found| fact.apply(found, epoch_ms(now))).await {
         Ok(order) => {
             info!(order_id, execution, state = order.state.as_str(), "order recorded");
             Ok(Some(order))
@@ -148,13 +148,8 @@ async fn record(
 
 /// Registers the wait; an outcome that came before is delivered now.
 async fn register_wait(
-    storer: &OrderTokenStorer<
-        impl OrderBook,
-        impl Places,
-        impl EventBus,
-        impl TokenStore,
-        impl TaskCallbacks,
-    >,
+    store: &impl TokenStore,
+    task_callbacks: &impl TaskCallbacks,
     kind: &str,
     order: &Order,
     task: WaitingTask,
@@ -163,7 +158,7 @@ async fn register_wait(
     let key = CallbackKey::new(kind, order.id.as_str())?;
     let (token, wait) = task.begun(now)?;
 
-    let registration = register(&storer.store, &storer.callbacks, &key, token, wait, now).await?;
+    let registration = register(store, task_callbacks, &key, token, wait, now).await?;
     info!(callback_key = key.as_str(), ?registration, "wait registered");
     callbacks::registered(&key, registration);
     Ok(())
@@ -173,7 +168,7 @@ async fn register_wait(
 mod tests {
     use std::{
         sync::Mutex,
-        time::{Duration, SystemTime},
+        time::{Duration, UNIX_EPOCH},
     };
 
     use orders::{Drink, Entry, MemoryOrderBook, OrderId, RecordingBus, UserId};

@@ -8,6 +8,7 @@ mod backlog;
 mod behaviour;
 mod event;
 mod front_desk;
+mod handler;
 mod responder;
 mod sender;
 #[cfg(test)]
@@ -16,15 +17,11 @@ mod webhook;
 
 use std::time::{Duration, SystemTime};
 
-use function_runtime::{environment::required, http::Request, run, sdk_config, telemetry};
+use function_runtime::{environment::required, run, sdk_config, telemetry};
 use signing_keys::SecretsManagerKeys;
 
 use crate::{
-    backlog::StepFunctionsBacklog,
-    event::{Event, Output},
-    front_desk::FrontDesk,
-    responder::Responder,
-    sender::HttpWebhookSender,
+    backlog::StepFunctionsBacklog, front_desk::FrontDesk, responder::Responder, sender::HttpWebhookSender,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,16 +41,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         late: Duration::from_secs(required("VALUATION_LATE_SECONDS")?),
     };
 
-    run(async |event: Event| match event {
-        Event::Respond { response } => {
-            let sent = responder::respond(&front_desk.responder, &response, SystemTime::now()).await;
-            sent.map(Output::Sent)
-        }
-        Event::Request(request) => {
-            let request = Request::from(*request);
-            let answer = front_desk::handle(&front_desk, &request, SystemTime::now()).await;
-            Ok(Output::Answer(Box::new(answer.into())))
-        }
-    })
-    .await
+    run(async |event| handler::handle(&front_desk, event, SystemTime::now()).await).await
 }

@@ -28,7 +28,9 @@ pub use dynamodb::DynamoDbOrderBook;
 pub use event_bus::{EventBridgeBus, EventBus, EventBusError, RecordingBus};
 pub use id::{InvalidId, OrderId, UserId};
 pub use memory::MemoryOrderBook;
-pub use order::{CANCELLATION_CAUSE, Decision, Drink, Order, OrderState, Refusal, Run, UnknownState};
+pub use order::{
+    CANCELLATION_CAUSE, Decision, Drink, Order, OrderState, Refusal, Run, UnknownState, epoch_ms,
+};
 pub use progress::{Fact, Progress};
 
 /// The kind of the callback keys under which a workflow waits for its customer: `order-submission#<order id>`.

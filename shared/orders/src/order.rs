@@ -1,6 +1,10 @@
 //! An order's record, and what people may do with it.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +188,13 @@ impl FromStr for OrderState {
     fn from_str(text: &str) -> Result<Self, UnknownState> {
         Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
     }
+}
+
+/// A time as a record has it, in milliseconds since 1970.
+#[must_use]
+pub fn epoch_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Order {

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
+mod answers;
 mod parts;
 
 use std::{
     collections::HashMap,
-    error::Error,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,24 +15,19 @@ use aws_sdk_dynamodb::{
     Client,
     config::retry::RetryConfig,
     operation::{
-        get_item::{GetItemError, GetItemOutput},
-        query::{QueryError, QueryOutput},
+        get_item::GetItemOutput,
+        query::QueryOutput,
         update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
     },
     types::{
         AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure,
-        error::{
-            ConditionalCheckFailedException, InternalServerError, ProvisionedThroughputExceededException,
-            ReplicatedWriteConflictException, RequestLimitExceeded, ResourceNotFoundException,
-            ThrottlingException, TransactionConflictException,
-        },
+        error::ConditionalCheckFailedException,
     },
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use token_store::{
-    AwsFailure, CallbackKey, Completion, Delivery, DynamoDbTokenStore, Outcome, PendingQuery,
-    RecordingTaskCallbacks, Registration, RendezvousError, StoreError, TaskToken, TokenStore, Wait,
-    WaitStarted, complete, redeliver, register,
+    CallbackKey, Completion, Delivery, DynamoDbTokenStore, Outcome, PendingQuery, RecordingTaskCallbacks,
+    Registration, TaskToken, TokenStore, Wait, WaitStarted, complete, redeliver, register,
 };
 
 const TOKEN: &str = "AQCEAAAAKgAAAAMAAAAA-the-credential";
@@ -300,212 +295,6 @@ async fn a_list_goes_on_where_the_page_before_ended() {
     assert_eq!(last.next, None);
 }
 
-#[tokio::test]
-async fn every_error_of_a_write_is_temporary_or_not() {
-    type Answer = fn() -> UpdateItemError;
-    let answers: [(Answer, &str); 7] = [
-        (|| UpdateItemError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
-        (|| UpdateItemError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
-        (|| UpdateItemError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
-        (
-            || {
-                UpdateItemError::ProvisionedThroughputExceededException(
-                    ProvisionedThroughputExceededException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (
-            || {
-                UpdateItemError::ReplicatedWriteConflictException(
-                    ReplicatedWriteConflictException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (
-            || UpdateItemError::TransactionConflictException(TransactionConflictException::builder().build()),
-            "unavailable",
-        ),
-        (
-            || UpdateItemError::ResourceNotFoundException(ResourceNotFoundException::builder().build()),
-            "rejected",
-        ),
-    ];
-
-    for (answer, meaning) in answers {
-        let store = store(&[mock!(Client::update_item).then_error(answer)]);
-        let error = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap_err();
-        assert_eq!(error.is_retryable(), meaning == "unavailable", "{:?}", answer());
-    }
-}
-
-#[tokio::test]
-async fn every_error_of_a_read_is_temporary_or_not() {
-    type Answer = fn() -> GetItemError;
-    let answers: [(Answer, &str); 5] = [
-        (|| GetItemError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
-        (|| GetItemError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
-        (|| GetItemError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
-        (
-            || {
-                GetItemError::ProvisionedThroughputExceededException(
-                    ProvisionedThroughputExceededException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (
-            || GetItemError::ResourceNotFoundException(ResourceNotFoundException::builder().build()),
-            "rejected",
-        ),
-    ];
-
-    for (answer, meaning) in answers {
-        let error = store(&[mock!(Client::get_item).then_error(answer)]).get(&key()).await.unwrap_err();
-        assert_eq!(meaning_of(&error), meaning, "{:?}", answer());
-    }
-}
-
-#[tokio::test]
-async fn every_error_of_a_list_is_temporary_or_not() {
-    type Answer = fn() -> QueryError;
-    let answers: [(Answer, &str); 5] = [
-        (|| QueryError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
-        (|| QueryError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
-        (|| QueryError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
-        (
-            || {
-                QueryError::ProvisionedThroughputExceededException(
-                    ProvisionedThroughputExceededException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (|| QueryError::ResourceNotFoundException(ResourceNotFoundException::builder().build()), "rejected"),
-    ];
-
-    for (answer, meaning) in answers {
-        let error = store(&[mock!(Client::query).then_error(answer)]).pending(&query()).await.unwrap_err();
-        assert_eq!(meaning_of(&error), meaning, "{:?}", answer());
-    }
-}
-
-#[tokio::test]
-async fn errors_that_the_model_does_not_name_are_told_apart_by_code_and_status() {
-    let answers = [
-        (400, "ThrottlingException", "unavailable"),
-        (400, "ProvisionedThroughputExceededException", "unavailable"),
-        (400, "RequestLimitExceeded", "unavailable"),
-        (500, "InternalServerError", "unavailable"),
-        (503, "ServiceUnavailable", "unavailable"),
-        (400, "AccessDeniedException", "rejected"),
-        (400, "ValidationException", "rejected"),
-        (400, "ResourceNotFoundException", "rejected"),
-    ];
-
-    for (status, code, meaning) in answers {
-        let write = mock!(Client::update_item).sequence().http_status(status, body(code, "no")).build();
-        let read = mock!(Client::get_item).sequence().http_status(status, body(code, "no")).build();
-        let list = mock!(Client::query).sequence().http_status(status, body(code, "no")).build();
-        let store = store(&[write, read, list]);
-
-        let written = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap_err();
-        let read = store.get(&key()).await.unwrap_err();
-        let listed = store.pending(&query()).await.unwrap_err();
-
-        assert_eq!(written.is_retryable(), meaning == "unavailable", "{status} {code}");
-        assert_eq!((meaning_of(&read), meaning_of(&listed)), (meaning, meaning), "{status} {code}");
-        assert_eq!(read.source().unwrap().downcast_ref::<AwsFailure>().unwrap().code, code);
-    }
-}
-
-#[tokio::test]
-async fn no_answer_brings_the_token_into_any_text() {
-    let said = format!("an attribute is too long: {TOKEN}");
-    let broken_item = format!(r#"{{"Attributes":{{"task_token":{{"S":"{TOKEN}"}},"#);
-    let rules = [
-        mock!(Client::update_item).sequence().http_status(400, body("ValidationException", &said)).build(),
-        mock!(Client::update_item).sequence().http_status(500, body("InternalServerError", &said)).build(),
-        mock!(Client::update_item).sequence().http_status(200, Some(broken_item)).build(),
-        mock!(Client::update_item).then_output(|| {
-            let mut item = waiting_item();
-            item.remove("execution");
-            UpdateItemOutput::builder().set_attributes(Some(item)).build()
-        }),
-        mock!(Client::update_item).then_error(|| {
-            let mut item = waiting_item();
-            item.insert("wait_started".to_owned(), s(TOKEN));
-            refused(Some(item))
-        }),
-    ];
-
-    for rule in rules {
-        let store = store(&[rule]);
-        let callbacks = RecordingTaskCallbacks::default();
-        let error = register(&store, &callbacks, &key(), token(), wait(), now()).await.unwrap_err();
-
-        let source = error.source().map(|source| format!("{source} {source:?}"));
-        let texts = format!("{error} {error:?} {error:#?} {source:?}");
-        assert!(!texts.contains(TOKEN), "{texts}");
-    }
-}
-
-#[tokio::test]
-async fn what_the_service_says_stays_readable_around_the_token() {
-    let said = format!("{TOKEN} is too long");
-    let rule =
-        mock!(Client::update_item).sequence().http_status(400, body("ValidationException", &said)).build();
-
-    let store = store(&[rule]);
-    let callbacks = RecordingTaskCallbacks::default();
-    let error = register(&store, &callbacks, &key(), token(), wait(), now()).await.unwrap_err();
-
-    let RendezvousError::Store(StoreError::Rejected { source }) = error else { panic!("{error:?}") };
-    let failure: &AwsFailure = source.downcast_ref().unwrap();
-    assert_eq!(failure.message, "[REDACTED] is too long");
-}
-
-#[tokio::test]
-async fn an_item_that_this_crate_did_not_write_is_named_by_its_attribute() {
-    let broken = [
-        ("task_token", s("")),
-        ("wait_started", s("yesterday")),
-        ("deadline", s("1")),
-        ("execution", n(1)),
-        ("registered_at", n_text("-1")),
-        ("outcome", s("350000")),
-        ("completed_at", s("now")),
-        ("delivery", s("perhaps")),
-        ("delivered_at", s("")),
-        ("attempts", n_text("many")),
-        ("unconfirmed", AttributeValue::M(HashMap::new())),
-        ("pending_since", s("")),
-        ("expires_at", n_text("1.5")),
-    ];
-
-    for (attribute, value) in broken {
-        let rule = mock!(Client::get_item).then_output(move || {
-            let mut item = delivered_item();
-            item.insert(attribute.to_owned(), value.clone());
-            GetItemOutput::builder().set_item(Some(item)).build()
-        });
-        let error = store(&[rule]).get(&key()).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("the item's attribute {attribute} cannot be read"));
-    }
-}
-
-#[tokio::test]
-async fn neither_items_nor_requests_show_the_token_in_debug() {
-    let rule =
-        mock!(Client::get_item).then_output(|| GetItemOutput::builder().set_item(Some(whole_item())).build());
-
-    let item = store(&[rule]).get(&key()).await.unwrap().unwrap();
-    let pair = item.pair();
-
-    assert!(!format!("{item:?} {pair:#?}").contains(TOKEN));
-}
-
 fn store(rules: &[Rule]) -> DynamoDbTokenStore {
     let client = mock_client!(aws_sdk_dynamodb, RuleMode::Sequential, rules, |configuration| {
         configuration.retry_config(RetryConfig::disabled())
@@ -556,19 +345,6 @@ fn refused(item: Option<HashMap<String, AttributeValue>>) -> UpdateItemError {
     UpdateItemError::ConditionalCheckFailedException(
         ConditionalCheckFailedException::builder().set_item(item).build(),
     )
-}
-
-fn meaning_of(error: &StoreError) -> &'static str {
-    match error {
-        StoreError::Unavailable { .. } => "unavailable",
-        StoreError::Rejected { .. } => "rejected",
-        StoreError::Malformed { .. } => "malformed",
-    }
-}
-
-fn body(code: &str, message: &str) -> Option<String> {
-    let code = format!("com.amazonaws.dynamodb.v20120810#{code}");
-    Some(serde_json::json!({ "__type": code, "message": message }).to_string())
 }
 
 fn attributes<const N: usize>(of: [(&str, AttributeValue); N]) -> HashMap<String, AttributeValue> {
