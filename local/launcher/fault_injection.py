@@ -6,6 +6,7 @@
     GET    /_local/faults      every armed fault with `fired`, how often it struck
     DELETE /_local/faults      ?function=NAME disarms those of the function, else all
     GET    /_local/requests    ?function=NAME  [{"function", "operation", "time"}], oldest first
+    GET    /_local/record      what the run has shown so far, see `run_record`
     GET    /_local/environment the environment variables of all functions, in one object
     POST   /_local/appflow     {"flow": NAME, "runs"?: 1, "events"?: 1, "hold_seconds"?,
                                 "answer_after_seconds"?, "refuse"?: ERROR}
@@ -33,6 +34,7 @@ from ministack.core.iam_actions import access_denied_response, extract_iam_actio
 from ministack.core.router import detect_service, extract_access_key_id
 
 import gaps.appflow
+import run_record
 from function_processes import FunctionProcesses, environment_of_all_functions, function_of
 from gaps.flow_runs import Behaviour
 
@@ -131,6 +133,8 @@ class FaultInjection:
                 await _send_json(send, 200, requests)
             case "GET", "/_local/environment":
                 await _send_json(send, 200, environment_of_all_functions())
+            case "GET", "/_local/record":
+                await _send_json(send, 200, run_record.record())
             case "POST", "/_local/appflow":
                 try:
                     behaviour = Behaviour(**json.loads(await _body(receive)))

@@ -1,10 +1,10 @@
 """Starts the emulator of the local stack, with its gaps against AWS closed.
 
-    <venv>/bin/python local/launcher/launch.py --log-dir DIR --artifact-bucket NAME
+    <venv>/bin/python local/launcher/launch.py --log-dir DIR --artifact-bucket NAME [--artifacts DIR]
 
 GATEWAY_PORT says on which port of 127.0.0.1. It runs until stdin ends or a SIGTERM or SIGINT comes,
-and takes every function process with it. `gaps` says what it changes, `fault_injection` what it
-offers to tests.
+and takes every function process with it; what it leaves is the log folder with `record.json`. `gaps`
+says what it changes, `fault_injection` and `run_record` what they offer to tests.
 """
 
 import argparse
@@ -15,8 +15,8 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--log-dir", type=Path, required=True, help="for one log file a function")
     parser.add_argument("--artifact-bucket", required=True, help="S3 bucket to create")
+    parser.add_argument("--artifacts", type=Path, help="folder with what the bucket holds, kept")
     arguments = parser.parse_args()
 
     require_pinned_emulator()
@@ -41,16 +42,19 @@ def main() -> None:
     # Only now: the emulator reads its settings, and takes a second, when it is imported.
     from ministack import app
 
+    import artifacts
     import function_processes
     import gaps
+    import run_record
     from fault_injection import FaultInjection
     from front_door import FrontDoor
 
     gaps.close()
+    run_record.install()
     processes = function_processes.FunctionProcesses(arguments.log_dir)
     function_processes.install(processes)
-    stop_with(processes)
-    create_bucket(app, arguments.artifact_bucket)
+    stop_with(processes, lambda: run_record.write(arguments.log_dir))
+    artifacts.create_bucket(arguments.artifact_bucket, arguments.artifacts)
     serve(FrontDoor(FaultInjection(app.app, processes)), listener)
 
 
@@ -74,16 +78,19 @@ def listen(port: str) -> socket.socket:
     return listener
 
 
-def stop_with(processes: "FunctionProcesses") -> None:
-    """Arranges that the end of stdin, or a signal, ends everything at once: nothing is kept."""
+def stop_with(processes: "FunctionProcesses", leave: Callable[[], None]) -> None:
+    """Arranges that the end of stdin, or a signal, ends everything at once."""
 
     def stop(*_signal: object) -> None:
         # Not from the signal handler itself, which may have interrupted the holder of a lock.
         threading.Thread(target=end).start()
 
     def end() -> None:
-        processes.kill_all()
-        os._exit(0)
+        try:
+            processes.kill_all()
+            leave()
+        finally:
+            os._exit(0)
 
     def wait_for_the_end_of_stdin() -> None:
         while sys.stdin.buffer.read(4096):
@@ -93,14 +100,6 @@ def stop_with(processes: "FunctionProcesses") -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     threading.Thread(target=wait_for_the_end_of_stdin, daemon=True).start()
-
-
-def create_bucket(app: ModuleType, name: str) -> None:
-    status, _, body = app.call_service_handler_sync(
-        app.SERVICE_HANDLERS["s3"], "PUT", f"/{name}", {"host": HOST}, b"", {}
-    )
-    if status != 200:
-        sys.exit(f"cannot create the bucket {name}: {body.decode(errors='replace')}")
 
 
 def serve(application: "FaultInjection", listener: socket.socket) -> None:

@@ -11,10 +11,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{process::Command, time::sleep};
 
-use crate::{Tools, Workspace, process::ProcessGroup, progress::Step, sam::local_credentials};
+use crate::{
+    Workspace,
+    process::ProcessGroup,
+    progress::Step,
+    sam::{ARTIFACT_BUCKET, Sam, local_credentials},
+};
 
-/// The bucket that `sam deploy` uploads to, as `samconfig.toml` names it for local runs.
-const ARTIFACT_BUCKET: &str = "sfn-callbacks-artifacts";
 /// How long the emulator may take to serve.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -40,12 +43,19 @@ impl Drop for TemporaryFolder {
 }
 
 impl Emulator {
-    /// Starts the emulator on 127.0.0.1, on `port` or on a free one, and waits until it serves.
+    /// Starts the emulator on 127.0.0.1, on `port` or on a free one, and waits until it serves. Its logs are in a
+    /// folder below `target/local` that is named after the port, or in `folder`.
     ///
     /// # Errors
     ///
     /// When the port is taken, or the emulator does not come up; the message has its last words.
-    pub async fn start(workspace: &Workspace, tools: &Tools, port: Option<u16>, step: &Step) -> Result<Self> {
+    pub async fn start(
+        workspace: &Workspace,
+        sam: &Sam,
+        port: Option<u16>,
+        folder: Option<PathBuf>,
+        step: &Step,
+    ) -> Result<Self> {
         let port = match port {
             Some(port) => port,
             None => free_port()?,
@@ -54,7 +64,7 @@ impl Emulator {
             bail!("port {port} is taken by another process; choose another one with --port");
         }
 
-        let folder = workspace.local().join(format!("emulator-{port}"));
+        let folder = folder.unwrap_or_else(|| workspace.local().join(format!("emulator-{port}")));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -65,18 +75,18 @@ impl Emulator {
         let endpoint = format!("http://127.0.0.1:{port}");
 
         let output = fs::File::create(&log)?;
-        let mut command = Command::new(&tools.emulator_python);
+        let mut command = Command::new(&sam.tools().emulator_python);
         command
             .arg(workspace.root().join("local/launcher/launch.py"))
-            .args(["--artifact-bucket", ARTIFACT_BUCKET, "--log-dir"])
+            .args(["--artifact-bucket", ARTIFACT_BUCKET, "--artifacts"])
+            .arg(sam.artifacts())
+            .arg("--log-dir")
             .arg(folder.join("functions"))
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("AWS_ENDPOINT_URL", &endpoint)
             .env("AUTH", "true")
             .env("IOT_MTLS_ENABLED", "0")
-            // Each warm process has threads in the emulator, whose wake-ups add up after a crowd; one always stays.
-            .env("LAMBDA_WARM_TTL_SECONDS", "10")
             .env("TMPDIR", &temporary.0)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(local_credentials())
@@ -126,7 +136,7 @@ fn tail(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Progress;
+    use crate::{Progress, Tools};
 
     #[tokio::test]
     async fn a_port_that_is_taken_is_said() {
@@ -139,7 +149,9 @@ mod tests {
         };
         let step = Progress::default().step("Starting");
 
-        let started = Emulator::start(&Workspace::this(), &tools, Some(port), &step).await;
+        let sam = Sam::new(Workspace::this(), tools);
+
+        let started = Emulator::start(&Workspace::this(), &sam, Some(port), None, &step).await;
 
         let expected = format!("port {port} is taken by another process; choose another one with --port");
         assert_eq!(started.unwrap_err().to_string(), expected);

@@ -1,14 +1,14 @@
-//! Requests to functions with a URL, signed as IAM asks for it.
+//! Requests to functions, and to services without a client here, signed as IAM asks for it.
 
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::{StackDescription, sam::public_base_url};
@@ -37,31 +37,40 @@ impl StackDescription {
     /// When the emulator does not answer, or not with JSON.
     pub async fn call(&self, request: &FunctionRequest<'_>) -> Result<(u16, Value)> {
         let (url, body) = self.url_and_body(request);
-        let identity = Credentials::new("test", "test", None, None, "local stack").into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region("us-east-1")
-            .name("lambda")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()?;
-        let signable = SignableRequest::new(
-            request.method.as_str(),
-            &url,
-            request.headers.iter().copied(),
-            SignableBody::Bytes(body.as_bytes()),
-        )?;
-        let (signature, _) = sign(signable, &parameters.into())?.into_parts();
-        let (signed_headers, _) = signature.into_parts();
-
-        let mut sent = reqwest::Client::new().request(request.method.clone(), &url).body(body);
-        for (name, value) in request.headers {
-            sent = sent.header(*name, *value);
-        }
-        for header in signed_headers {
-            sent = sent.header(header.name().to_owned(), header.value().to_owned());
-        }
+        let sent = signed("lambda", request.method.clone(), &url, request.headers, body)?;
         answer(sent.header("content-type", "application/json").send().await?).await
+    }
+
+    /// Invokes a function, by the template output of its name, and returns its answer; or only hands the event over.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer or the function fails; the message has what it says.
+    pub async fn invoke(&self, function: &str, event: &Value, invocation: Invocation) -> Result<Value> {
+        let url = format!("{}/2015-03-31/functions/{}/invocations", self.endpoint, self.output(function)?);
+        let headers = [("x-amz-invocation-type", invocation.name())];
+        let answered = signed("lambda", Method::POST, &url, &headers, event.to_string())?
+            .send()
+            .await?
+            .error_for_status()?;
+        let failed = answered.headers().contains_key("x-amz-function-error");
+        let text = answered.text().await?;
+        ensure!(!failed, "{function} failed: {text}");
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+
+    /// Sends a request to an AWS service that this crate has no client for, signed by the root of the emulator's account.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer, or refuses; the message has what it says.
+    pub async fn request(&self, service: &str, path: &str, body: String) -> Result<String> {
+        let url = format!("{}{path}", self.endpoint);
+        let answered = signed(service, Method::POST, &url, &[], body)?.send().await?;
+        let status = answered.status();
+        let text = answered.text().await?;
+        ensure!(status.is_success(), "{service} answered {status}: {text}");
+        Ok(text)
     }
 
     /// Sends the request without a signature.
@@ -80,6 +89,58 @@ impl StackDescription {
         let body = if request.body.is_null() { String::new() } else { request.body.to_string() };
         (url, body)
     }
+}
+
+/// How a function is invoked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Invocation {
+    /// Waits for the answer.
+    RequestResponse,
+    /// Hands the event over; one that fails is tried twice more, and then kept where the function's `OnFailure` says.
+    Event,
+}
+
+impl Invocation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RequestResponse => "RequestResponse",
+            Self::Event => "Event",
+        }
+    }
+}
+
+fn signed(
+    service: &str,
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Result<RequestBuilder> {
+    let identity = Credentials::new("test", "test", None, None, "local stack").into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region("us-east-1")
+        .name(service)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?;
+    let signable = SignableRequest::new(
+        method.as_str(),
+        url,
+        headers.iter().copied(),
+        SignableBody::Bytes(body.as_bytes()),
+    )?;
+    let (signature, _) = sign(signable, &parameters.into())?.into_parts();
+    let (signed_headers, _) = signature.into_parts();
+
+    let mut sent = reqwest::Client::new().request(method, url).body(body);
+    for (name, value) in headers {
+        sent = sent.header(*name, *value);
+    }
+    for header in signed_headers {
+        sent = sent.header(header.name().to_owned(), header.value().to_owned());
+    }
+    Ok(sent)
 }
 
 async fn answer(response: Response) -> Result<(u16, Value)> {

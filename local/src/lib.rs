@@ -9,7 +9,7 @@
 //! - [`emulator`]: the emulator's process.
 //! - [`stack`]: all of it together, and what tests and demonstrations need to know of it.
 //! - [`execution`]: runs executions of a state machine and reads what happened.
-//! - [`function_url`]: requests to functions with a URL, signed as IAM asks for it.
+//! - [`function_url`]: requests to functions, and to services without a client here, signed as IAM asks for it.
 //! - [`functions`]: what the functions logged and called, and faults for tests.
 //! - [`flow`]: how the runs of an AppFlow flow go, for tests.
 //! - [`process`]: child processes that leave nothing behind.
@@ -27,7 +27,7 @@ pub mod stack;
 pub mod tools;
 pub mod workspace;
 
-pub use function_url::FunctionRequest;
+pub use function_url::{FunctionRequest, Invocation};
 pub use functions::LogLine;
 pub use progress::Progress;
 pub use stack::{Stack, StackDescription};

@@ -16,8 +16,8 @@ use walkdir::WalkDir;
 
 use crate::{Progress, Tools, Workspace, process::run_logged, progress::Step, stack::STACK_NAME};
 
-/// What a build depends on. State machines are not built; `sam deploy` reads them.
-const BUILD_INPUTS: [&str; 8] = [
+/// What a package depends on.
+const INPUTS: [&str; 9] = [
     ".cargo/config.toml",
     "Cargo.lock",
     "Cargo.toml",
@@ -25,8 +25,25 @@ const BUILD_INPUTS: [&str; 8] = [
     "local/tools/cargo-lambda.txt",
     "rust-toolchain.toml",
     "shared",
+    "statemachines",
     "template.yaml",
 ];
+/// The bucket that is uploaded to, as `samconfig.toml` names it for local runs.
+pub(crate) const ARTIFACT_BUCKET: &str = "sfn-callbacks-artifacts";
+
+/// Compiles functions, tools and what they share, as `cargo build` does.
+///
+/// # Errors
+///
+/// When something does not compile; the message has the compiler's last lines.
+pub async fn compile(workspace: &Workspace, progress: &Progress) -> Result<()> {
+    let step = progress.step("Compiling the functions");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--workspace"]).current_dir(workspace.root());
+    run_logged(&mut cargo, &workspace.local().join("logs/compile.log"), &step).await?;
+    step.done();
+    Ok(())
+}
 
 /// The SAM CLI, pointed at the emulator or at nothing, never at AWS.
 #[derive(Debug, Clone)]
@@ -42,46 +59,79 @@ impl Sam {
         Self { workspace, tools }
     }
 
-    /// The template as `sam build` leaves it.
-    #[must_use]
-    pub fn built_template(&self) -> PathBuf {
-        self.workspace.local().join("build/template.yaml")
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
     }
 
-    /// Builds all functions, unless nothing that they depend on has changed since the last time.
+    /// The template as `sam package` leaves it.
+    #[must_use]
+    pub fn packaged_template(&self) -> PathBuf {
+        self.workspace.local().join("build/packaged.yaml")
+    }
+
+    /// What `sam package` has uploaded, kept for emulators to come.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.workspace.local().join("artifacts")
+    }
+
+    /// Puts what [`compile`] has made where [`Sam::package`] takes it from, by the real `sam build`.
     ///
-    /// The release profile is relaxed: what a local run needs is the same code, not the smallest binary.
+    /// The functions are those of the development profile: the same code, not the smallest binary. They have the
+    /// features and the target of `cargo build --workspace`, so nothing is compiled again.
     ///
     /// # Errors
     ///
     /// When the build fails; the message has the compiler's last lines.
     pub async fn build(&self, progress: &Progress) -> Result<()> {
-        let fingerprint = self.fingerprint()?;
-        let marker = self.workspace.local().join("build.fingerprint");
-        if self.built_template().exists()
-            && fs::read_to_string(&marker).is_ok_and(|built| built == fingerprint)
-        {
-            return Ok(());
-        }
-
-        let step = progress.step("Building the functions with sam build (the first time takes minutes)");
+        let step = progress.step("Building with sam build");
         let mut sam = self.command();
         sam.args(["build", "--build-dir"])
             .arg(self.workspace.local().join("build"))
-            .env("CARGO_TARGET_DIR", self.workspace.local().join("functions"))
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("SAM_BUILD_MODE", "debug")
+            .env("CARGO_LAMBDA_COMPILER", "cargo")
+            .env("CARGO_LAMBDA_COMPILER_EXTRA_ARGS", "--workspace")
             .arg("--parameter-overrides")
             .arg(architecture());
         run_logged(&mut sam, &self.log("sam-build"), &step).await.context("sam build failed")?;
+        step.done();
+        Ok(())
+    }
+
+    /// Builds and packs all functions, unless nothing that they depend on has changed since the last time.
+    ///
+    /// # Errors
+    ///
+    /// When the build fails or the emulator does not take the packages.
+    pub(crate) async fn package(&self, endpoint: &str, progress: &Progress) -> Result<()> {
+        let fingerprint = self.fingerprint()?;
+        let marker = self.workspace.local().join("package.fingerprint");
+        if self.packaged_template().exists()
+            && fs::read_to_string(&marker).is_ok_and(|packaged| packaged == fingerprint)
+        {
+            return Ok(());
+        }
+        self.build(progress).await?;
+
+        let step = progress.step("Packing with sam package");
+        for entry in fs::read_dir(self.artifacts())? {
+            fs::remove_file(entry?.path())?;
+        }
+        let mut sam = self.command();
+        sam.args(["package", "--s3-bucket", ARTIFACT_BUCKET, "--template-file"])
+            .arg(self.workspace.local().join("build/template.yaml"))
+            .arg("--output-template-file")
+            .arg(self.packaged_template())
+            .env("AWS_ENDPOINT_URL", endpoint);
+        run_logged(&mut sam, &self.log("sam-package"), &step).await.context("sam package failed")?;
         fs::write(marker, fingerprint)?;
         step.done();
         Ok(())
     }
 
-    /// Deploys the built template, or a changed copy of it, to the emulator and returns the stack's outputs.
+    /// Deploys the packaged template, or a changed copy of it, to the emulator and returns the stack's outputs.
     ///
-    /// `parameters` are `Name=value`; the template's defaults stand for the others.
+    /// `parameters` are `Name=value`; the template's defaults stand for the others. `name` tells deployments apart in
+    /// logs and messages: each emulator has one stack, of the same name.
     ///
     /// # Errors
     ///
@@ -89,28 +139,23 @@ impl Sam {
     pub async fn deploy(
         &self,
         endpoint: &str,
-        stack_name: &str,
+        name: &str,
         template: &Path,
         parameters: &[&str],
         step: &Step,
     ) -> Result<BTreeMap<String, String>> {
         let mut sam = self.command();
-        sam.args(["deploy", "--config-env", "local", "--stack-name", stack_name, "--template-file"])
+        sam.args(["deploy", "--config-env", "local", "--stack-name", STACK_NAME, "--template-file"])
             .arg(template)
             .arg("--config-file")
             .arg(self.workspace.root().join("samconfig.toml"))
             .env("AWS_ENDPOINT_URL", endpoint);
-        let public_base_url = format!("PublicBaseUrl={}", public_base_url(endpoint, stack_name));
-        // A bus has a name of its own in the account, and each stack a bus of its own.
-        let event_bus = match stack_name {
-            STACK_NAME => "EventBusName=Serverlesspresso".to_owned(),
-            copy => format!("EventBusName=Serverlesspresso-{copy}"),
-        };
-        sam.arg("--parameter-overrides").arg(public_base_url).arg(event_bus).args(parameters);
-        run_logged(&mut sam, &self.log(&format!("sam-deploy-{stack_name}")), step)
+        let public_base_url = format!("PublicBaseUrl={}", public_base_url(endpoint, STACK_NAME));
+        sam.arg("--parameter-overrides").arg(public_base_url).args(parameters);
+        run_logged(&mut sam, &self.log(&format!("sam-deploy-{name}")), step)
             .await
-            .with_context(|| format!("sam deploy of {stack_name} failed"))?;
-        self.outputs(endpoint, stack_name).await
+            .with_context(|| format!("sam deploy of {name} failed"))?;
+        self.outputs(endpoint).await
     }
 
     /// Checks the template: `sam validate --lint`.
@@ -124,7 +169,7 @@ impl Sam {
         run_logged(&mut sam, &self.log("sam-validate"), step).await.context("template.yaml is not valid")
     }
 
-    async fn outputs(&self, endpoint: &str, stack_name: &str) -> Result<BTreeMap<String, String>> {
+    async fn outputs(&self, endpoint: &str) -> Result<BTreeMap<String, String>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Output {
@@ -134,7 +179,7 @@ impl Sam {
 
         let listed = self
             .command()
-            .args(["list", "stack-outputs", "--output", "json", "--stack-name", stack_name])
+            .args(["list", "stack-outputs", "--output", "json", "--stack-name", STACK_NAME])
             .env("AWS_ENDPOINT_URL", endpoint)
             .kill_on_drop(true)
             .output()
@@ -166,7 +211,7 @@ impl Sam {
 
     fn fingerprint(&self) -> Result<String> {
         let mut digest = Sha256::new();
-        for input in BUILD_INPUTS {
+        for input in INPUTS {
             for entry in WalkDir::new(self.workspace.root().join(input)).sort_by_file_name() {
                 let entry = entry?;
                 if entry.file_type().is_file() {

@@ -1,17 +1,23 @@
 //! The whole: tools, build, emulator, deployment.
 
-use std::{collections::BTreeMap, env, fs, ops::Deref, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     LogLine, Progress, Tools, Workspace,
     emulator::Emulator,
     functions::read_log,
-    sam::{Sam, public_base_url},
+    sam::{Sam, compile, public_base_url},
 };
 
 /// The name under which the application is deployed.
@@ -60,6 +66,39 @@ pub struct StackDescription {
     pub tools: Tools,
 }
 
+/// What an emulator has recorded of a run.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RunRecord {
+    /// Every statement that allows something.
+    pub permissions: Vec<Permission>,
+    /// What IAM has refused to roles.
+    pub refusals: Vec<RefusedRequest>,
+    /// Every task token that was handed out and every secret that was stored.
+    pub secrets: Vec<String>,
+    /// What failed executions say.
+    pub failures: Vec<Value>,
+}
+
+/// A statement that allows something.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Permission {
+    /// The role, without the suffix that its stack gave it, or the bucket.
+    pub place: String,
+    /// Its name, or what it allows.
+    pub statement: String,
+    /// A request that no other statement has allowed.
+    pub needed_by: Option<String>,
+}
+
+/// A request that IAM has refused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct RefusedRequest {
+    /// The role.
+    pub principal: String,
+    /// Action and resource.
+    pub request: String,
+}
+
 impl Stack {
     /// Installs, builds, starts and deploys; what is done already is not done again.
     ///
@@ -67,17 +106,29 @@ impl Stack {
     ///
     /// When one of these fails. Nothing that was started runs on.
     pub async fn start(workspace: &Workspace, progress: &Progress, port: Option<u16>) -> Result<Self> {
-        let tools = Tools::install(workspace, progress).await?;
-        let sam = Sam::new(workspace.clone(), tools.clone());
-        sam.build(progress).await?;
+        let (tools, ()) =
+            tokio::try_join!(Tools::install(workspace, progress), compile(workspace, progress))?;
+        let sam = Sam::new(workspace.clone(), tools);
 
         let step = progress.step("Starting the emulator");
-        let emulator = Emulator::start(workspace, &tools, port, &step).await?;
+        let emulator = Emulator::start(workspace, &sam, port, None, &step).await?;
         step.done();
+        sam.package(emulator.endpoint(), progress).await?;
 
-        let step = progress.step("Deploying with sam deploy");
-        let outputs =
-            sam.deploy(emulator.endpoint(), STACK_NAME, &sam.built_template(), &PARAMETERS, &step).await?;
+        let template = sam.packaged_template();
+        Self::deployed(sam, emulator, STACK_NAME, &template, &PARAMETERS, progress).await
+    }
+
+    async fn deployed(
+        sam: Sam,
+        emulator: Emulator,
+        name: &str,
+        template: &Path,
+        parameters: &[&str],
+        progress: &Progress,
+    ) -> Result<Self> {
+        let step = progress.step(format!("Deploying {name} with sam deploy"));
+        let outputs = sam.deploy(emulator.endpoint(), name, template, parameters, &step).await?;
         step.done();
 
         let description = StackDescription {
@@ -85,7 +136,7 @@ impl Stack {
             stack_name: STACK_NAME.to_owned(),
             outputs,
             function_logs: emulator.function_logs(),
-            tools,
+            tools: sam.tools().clone(),
         };
         Ok(Self { description, _emulator: emulator })
     }
@@ -139,30 +190,64 @@ impl StackDescription {
         format!("{}/{function}/", public_base_url(&self.endpoint, &self.stack_name))
     }
 
-    /// The template as `sam build` left it.
+    /// The template as it is deployed, with the functions packed.
     ///
     /// # Errors
     ///
     /// When it cannot be read.
-    pub fn built_template(&self) -> Result<String> {
-        let path = self.sam().built_template();
+    pub fn packaged_template(&self) -> Result<String> {
+        let path = self.sam().packaged_template();
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// Deploys a changed copy of the built template as a stack of its own, with `parameters` (`Name=value`).
+    /// Deploys a changed copy of the template, with `parameters` (`Name=value`), to an emulator of its own: it costs
+    /// the others nothing, and is gone when the value is dropped.
     ///
     /// # Errors
     ///
-    /// When the deployment fails.
-    pub async fn deploy_copy(&self, stack_name: &str, template: &str, parameters: &[&str]) -> Result<Self> {
+    /// When the emulator does not start or the deployment fails.
+    pub async fn deploy_copy(&self, name: &str, template: &str, parameters: &[&str]) -> Result<Stack> {
+        let workspace = Workspace::this();
         let sam = self.sam();
-        // Beside the original, whose paths are relative.
-        let path = sam.built_template().with_file_name(format!("{stack_name}.yaml"));
-        fs::write(&path, template)?;
-        let step = Progress::default().step(format!("Deploying {stack_name}"));
-        let outputs = sam.deploy(&self.endpoint, stack_name, &path, parameters, &step).await?;
+        let progress = Progress::of(&workspace);
+        let folder = self.copies().join(name);
+        let step = progress.step(format!("Starting the emulator of {name}"));
+        let emulator = Emulator::start(&workspace, &sam, None, Some(folder.clone()), &step).await?;
         step.done();
-        Ok(Self { stack_name: stack_name.to_owned(), outputs, ..self.clone() })
+
+        let path = folder.join("template.yaml");
+        fs::write(&path, template)?;
+        Stack::deployed(sam, emulator, name, &path, parameters, &progress).await
+    }
+
+    /// Where the emulators of copies have their folders.
+    fn copies(&self) -> PathBuf {
+        self.function_logs.with_file_name("copies")
+    }
+
+    /// The folders with the logs of this stack's functions and of its copies' functions.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be read.
+    pub fn all_function_logs(&self) -> Result<Vec<PathBuf>> {
+        let mut folders = vec![self.function_logs.clone()];
+        if self.copies().exists() {
+            for copy in fs::read_dir(self.copies())? {
+                folders.push(copy?.path().join("functions"));
+            }
+        }
+        Ok(folders)
+    }
+
+    /// What the emulator has recorded of this run until now, see `local/launcher/run_record.py`.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer.
+    pub async fn run_record(&self) -> Result<RunRecord> {
+        let url = format!("{}/_local/record", self.endpoint);
+        Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
     }
 
     fn sam(&self) -> Sam {

@@ -38,12 +38,14 @@ impl Tools {
     ///
     /// When Python or its `venv` module is missing, or a package cannot be had. No half-made folder stays.
     pub async fn install(workspace: &Workspace, progress: &Progress) -> Result<Self> {
-        let sam = python_tool(workspace, progress, "sam", "the AWS SAM CLI").await?;
-        let cargo_lambda = python_tool(workspace, progress, "cargo-lambda", "cargo-lambda with zig").await?;
-        let emulator = python_tool(workspace, progress, "emulator", "the emulator").await?;
+        let (sam, cargo_lambda, emulator) = tokio::try_join!(
+            python_tool(workspace, progress, "sam", "the AWS SAM CLI"),
+            python_tool(workspace, progress, "cargo-lambda", "cargo-lambda with zig"),
+            python_tool(workspace, progress, "emulator", "the emulator"),
+        )?;
         link(
             &workspace.tools().join("bin"),
-            &[&sam.join("bin/sam"), &cargo_lambda.join("bin/cargo-lambda")],
+            &[&sam.join("bin/sam"), &cargo_lambda.join("bin/cargo-lambda"), &zig(&cargo_lambda)?],
         )?;
         Ok(Self {
             emulator_python: emulator.join("bin/python"),
@@ -78,7 +80,8 @@ impl CargoTool {
         let folder = workspace.tools().join(format!("{name}-{version}"));
         install_once(&folder, progress, name, async |step| {
             let mut cargo = Command::new("cargo");
-            cargo.args(["install", name, "--locked", "--version", version]).args(arguments);
+            // Unoptimized: compiling it takes longer than all that it ever does.
+            cargo.args(["install", name, "--locked", "--debug", "--version", version]).args(arguments);
             cargo.arg("--root").arg(&folder).env("CARGO_TARGET_DIR", workspace.tools().join("build"));
             run_logged(&mut cargo, &log(workspace, name), step).await
         })
@@ -164,6 +167,13 @@ fn remove_folder(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The zig that comes with cargo-lambda, which looks for it on the `PATH`.
+fn zig(cargo_lambda: &Path) -> Result<PathBuf> {
+    let mut pythons = fs::read_dir(cargo_lambda.join("lib"))?;
+    let python = pythons.next().context("cargo-lambda's environment has no `lib/python3.*`")??;
+    Ok(python.path().join("site-packages/ziglang/zig"))
 }
 
 /// Links the programs that people call into one folder.

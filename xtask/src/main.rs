@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
 
 async fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::this();
-    let progress = Progress::default();
+    let progress = Progress::of(&workspace);
     match task {
         Task::Demo(arguments) => demo::run(&workspace, &progress, &arguments).await,
         Task::Up(arguments) => up::run(&workspace, &progress, &arguments).await,

@@ -1,17 +1,20 @@
 //! `cargo xtask test`: everything that must hold.
 
+mod ring;
+
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use local_stack::{Progress, Stack, Workspace, stack::DESCRIPTION_VARIABLE};
 use tokio::process::Command;
 
+use self::ring::Rings;
 use crate::check;
 
-/// In the names of the tests that load the machine so much that others beside them would run out of time.
-const CROWDS: &str = "fifty";
+/// The module of the tests that load the machine so much that others beside them would run out of time.
+const CROWDS: &str = "crowds::";
 /// How many of the others run at once: they wait more than they compute.
-const THREADS: &str = "4";
+const THREADS: &str = "6";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -21,7 +24,7 @@ pub(crate) struct Arguments {
     /// Only the tests of the local stack: the emulator's promises, the store, then the deployed workflows.
     #[arg(long)]
     e2e: bool,
-    /// Passed on to the test runner, for example a test's name.
+    /// Passed on to the test runner, for example a module (`order::`) or a test's name.
     #[arg(last = true)]
     filter: Vec<String>,
 }
@@ -31,61 +34,61 @@ pub(crate) async fn run(
     progress: &Progress,
     arguments: &Arguments,
 ) -> Result<ExitCode> {
-    let mut passed = true;
+    let mut rings = Rings::new(workspace, progress);
     if !arguments.unit && !arguments.e2e {
-        passed &= check::run(workspace, progress).await? == ExitCode::SUCCESS;
+        rings.checks(async || Ok(check::run(workspace, progress).await? == ExitCode::SUCCESS)).await?;
     }
     if !arguments.e2e {
-        passed &= succeeds(cargo_test(workspace, &["--quiet"], &arguments.filter)).await?;
+        rings.run("unit, model, requests", cargo_test(workspace, &[], &arguments.filter)).await?;
     }
     if !arguments.unit {
-        passed &= end_to_end(workspace, progress, arguments).await?;
+        end_to_end(&mut rings, workspace, progress, &arguments.filter).await?;
     }
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(rings.summary())
 }
 
-async fn end_to_end(workspace: &Workspace, progress: &Progress, arguments: &Arguments) -> Result<bool> {
+async fn end_to_end(
+    rings: &mut Rings<'_>,
+    workspace: &Workspace,
+    progress: &Progress,
+    filter: &[String],
+) -> Result<()> {
     let stack = Stack::start(workspace, progress, None).await?;
+    let targets = ["--test", "dynamodb", "--test", "it", "--test", "afterwards"];
+    rings.compile(cargo_test(workspace, &[&targets[..], &["--no-run"]].concat(), &[])).await?;
 
     let mut emulator_tests = Command::new(&stack.tools.emulator_python);
     emulator_tests.args(["-m", "unittest", "discover", "--start-directory", "local/launcher/tests"]);
     emulator_tests.args(["--top-level-directory", "local/launcher"]).current_dir(workspace.root());
     emulator_tests.env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut passed = succeeds(emulator_tests).await?;
+    rings.run("emulator against AWS", emulator_tests).await?;
 
-    let ignored = ["--ignored".to_owned()];
-    let mut contract =
-        cargo_test(workspace, &["--quiet", "--package", "token-store", "--test", "dynamodb"], &ignored);
+    let mut contract = cargo_test(workspace, &["--test", "dynamodb"], &["--ignored".to_owned()]);
     contract.env("LOCAL_STACK_ENDPOINT", &stack.endpoint);
-    passed &= succeeds(contract).await?;
+    rings.run("contract on DynamoDB", contract).await?;
 
     let description = stack.save()?;
     let deployed = |test: &str, threads: &str, filter: &[String]| {
-        let mut tests = cargo_test(workspace, &["--quiet", "--package", "e2e", "--test", test], filter);
+        let mut tests = cargo_test(workspace, &["--test", test], filter);
         tests.env(DESCRIPTION_VARIABLE, &description).env("RUST_TEST_THREADS", threads);
         tests
     };
-    if arguments.filter.is_empty() {
-        // Before the others leave their stacks behind.
-        passed &= succeeds(deployed("it", "1", &[CROWDS.to_owned()])).await?;
+    if filter.is_empty() {
+        rings.run("crowds", deployed("it", "1", &[CROWDS.to_owned()])).await?;
         let all_but_crowds = ["--skip".to_owned(), CROWDS.to_owned()];
-        passed &= succeeds(deployed("it", THREADS, &all_but_crowds)).await?;
+        rings.run("end to end", deployed("it", THREADS, &all_but_crowds)).await?;
         // Reads what all those tests have left behind.
-        passed &= succeeds(deployed("no_secrets", "1", &[])).await?;
+        rings.run("secrets, permissions", deployed("afterwards", "1", &[])).await?;
     } else {
-        passed &= succeeds(deployed("it", THREADS, &arguments.filter)).await?;
+        rings.run("end to end", deployed("it", THREADS, filter)).await?;
     }
-    Ok(passed)
+    Ok(())
 }
 
+/// Always of the whole workspace: a part of it has other features and would be compiled once more.
 fn cargo_test(workspace: &Workspace, arguments: &[&str], filter: &[String]) -> Command {
     let mut cargo = Command::new("cargo");
-    cargo.arg("test").args(arguments).arg("--").args(filter).current_dir(workspace.root());
+    cargo.args(["test", "--quiet", "--workspace"]).args(arguments).arg("--").args(filter);
+    cargo.current_dir(workspace.root());
     cargo
-}
-
-async fn succeeds(mut command: Command) -> Result<bool> {
-    let program = command.as_std().get_program().to_owned();
-    let status = command.kill_on_drop(true).status().await;
-    Ok(status.with_context(|| format!("cannot start {}", program.display()))?.success())
 }

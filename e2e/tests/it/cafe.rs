@@ -17,7 +17,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::eventually::{DEADLINE, eventually};
+use crate::{
+    eventually::{DEADLINE, eventually},
+    turn::{Own, own},
+};
 
 /// How long the shared stack waits for a silent customer or barista.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
@@ -54,9 +57,8 @@ impl Cafe {
     }
 
     /// A cafe of one's own, not yet open.
-    pub(crate) async fn own(name: &str, parameters: &[&str]) -> Result<Self> {
-        let shared = StackDescription::of_this_test_run()?;
-        Ok(Self::of(shared.deploy_copy(name, &shared.built_template()?, parameters).await?).await)
+    pub(crate) async fn own(name: &str, parameters: &[&str]) -> Result<Own<Self>> {
+        own(name, parameters, Self::of).await
     }
 
     pub(crate) async fn of(stack: StackDescription) -> Self {

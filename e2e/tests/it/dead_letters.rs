@@ -1,10 +1,9 @@
-//! What becomes of an event that its function fails on.
+//! What becomes of an event that its function cannot read.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
-use local_stack::StackDescription;
+use local_stack::{Invocation, StackDescription};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -14,12 +13,11 @@ use crate::cafe::new_id;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether an event that the function cannot read ends in the dead-letter queue; both by their template outputs.
-pub(crate) async fn are_kept(stack: &StackDescription, function: &str, queue: &str) -> Result<bool> {
+async fn is_kept(stack: &StackDescription, function: &str, queue: &str) -> Result<bool> {
     let config = stack.sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(&config);
     let event = Value::from(format!("no event {}", new_id()));
-    let invoke = aws_sdk_lambda::Client::new(&config).invoke().function_name(stack.output(function)?);
-    invoke.invocation_type(InvocationType::Event).payload(Blob::new(event.to_string())).send().await?;
+    stack.invoke(function, &event, Invocation::Event).await?;
 
     let give_up = Instant::now() + PATIENCE;
     while Instant::now() < give_up {
@@ -34,4 +32,18 @@ pub(crate) async fn are_kept(stack: &StackDescription, function: &str, queue: &s
         sleep(Duration::from_millis(200)).await;
     }
     Ok(false)
+}
+
+#[tokio::test]
+async fn an_event_that_no_function_can_read_is_kept_for_a_person() -> Result<()> {
+    let stack = StackDescription::of_this_test_run()?;
+    for (function, queue) in [
+        ("JobCallbackFunctionName", "JobCallbackDeadLetterQueueUrl"),
+        ("OrderStarterFunctionName", "OrderEventsDeadLetterQueueUrl"),
+        ("OrderTokenStorerFunctionName", "OrderEventsDeadLetterQueueUrl"),
+        ("ChunkProcessorFunctionName", "ChunkProcessorDeadLetterQueueUrl"),
+    ] {
+        assert!(is_kept(&stack, function, queue).await?, "{function} loses its events");
+    }
+    Ok(())
 }

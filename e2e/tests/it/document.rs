@@ -215,6 +215,12 @@ async fn a_chunk_that_fails_three_times_is_in_the_dead_letter_queue() -> Result<
 }
 
 #[tokio::test]
+async fn the_event_of_a_chunk_that_is_gone_is_let_be() -> Result<()> {
+    assert!(Library::shared().await?.lets_a_gone_chunk_be().await?);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_execution_that_was_stopped_while_it_waited_is_redriven_and_goes_on() -> Result<()> {
     let library = Library::by_hand().await?;
     let key = library.put(text(2 * 512).as_bytes()).await?;

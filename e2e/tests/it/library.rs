@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
-use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_s3::{primitives::ByteStream, types::MetadataDirective};
 use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::{
-    LogLine, StackDescription,
+    Invocation, LogLine, Stack, StackDescription,
     execution::Execution,
     functions::{Action, Fault, When},
 };
@@ -26,7 +25,6 @@ pub(crate) const CHUNK: usize = 16_384;
 pub(crate) struct Library {
     pub(crate) stack: StackDescription,
     pub(crate) sfn: aws_sdk_sfn::Client,
-    lambda: aws_sdk_lambda::Client,
     sqs: aws_sdk_sqs::Client,
     s3: aws_sdk_s3::Client,
 }
@@ -39,17 +37,18 @@ impl Library {
 
     /// A library in which S3 tells of a chunk only when the test says so: when the chunk is copied onto itself.
     pub(crate) async fn by_hand() -> Result<Self> {
-        static STACK: OnceCell<StackDescription> = OnceCell::const_new();
+        static STACK: OnceCell<Stack> = OnceCell::const_new();
 
         let deploy = async || {
             let shared = StackDescription::of_this_test_run()?;
-            let template = shared.built_template()?;
+            let template = shared.packaged_template()?;
             let changed = template.replace("s3:ObjectCreated:*", "s3:ObjectCreated:Copy");
             assert_ne!(changed, template);
             let chunk = format!("ChunkBytes={CHUNK}");
             shared.deploy_copy("document-by-hand", &changed, &["DocumentTimeoutSeconds=20", &chunk]).await
         };
-        Ok(Self::of(STACK.get_or_try_init(deploy).await?.clone()).await)
+        let stack = STACK.get_or_try_init(deploy).await?;
+        Ok(Self::of(StackDescription::clone(stack)).await)
     }
 
     /// The library that tests disturb, one after the other: a fault strikes whatever document comes next.
@@ -64,7 +63,6 @@ impl Library {
         let by_path = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Self {
             sfn: aws_sdk_sfn::Client::new(&config),
-            lambda: aws_sdk_lambda::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(by_path),
             stack,
@@ -129,9 +127,8 @@ impl Library {
         let mut event: Value =
             serde_json::from_str(include_str!("../../../events/chunk-processor/chunk.json"))?;
         event["Records"][0]["s3"]["bucket"]["name"] = self.bucket()?.into();
-        let processor = self.stack.output("ChunkProcessorFunctionName")?;
-        let told = self.lambda.invoke().function_name(processor).payload(Blob::new(event.to_string()));
-        Ok(told.send().await?.function_error.is_none())
+        let told = self.stack.invoke("ChunkProcessorFunctionName", &event, Invocation::RequestResponse);
+        Ok(told.await.is_ok())
     }
 
     /// What the processor says became of the chunks of an execution, each in a word or two, once there are `count`.
@@ -152,18 +149,6 @@ impl Library {
             Ok((words.len() >= count).then_some(words))
         };
         eventually(&format!("{count} chunks of {execution} are processed"), found).await
-    }
-
-    /// Waits until the execution waits for its chunks.
-    pub(crate) async fn registered(&self, execution: &str) -> Result<()> {
-        let name = execution.rsplit(':').next().context("an ARN ends with a name")?;
-        let document = format!("document#{name}/");
-        let registered = async || {
-            let log = self.stack.log("DocumentSplitterFunctionName")?;
-            let key = |line: &LogLine| line.field("callback_key").as_str().map(str::to_owned);
-            Ok(log.iter().filter_map(key).find(|key| key.starts_with(&document)))
-        };
-        eventually("the wait is registered", registered).await.map(drop)
     }
 
     /// Arms a fault of a function.

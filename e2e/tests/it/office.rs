@@ -5,11 +5,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use local_stack::{
-    StackDescription,
+    Invocation, StackDescription,
     execution::{Execution, task_token},
 };
 use reqwest::StatusCode;
@@ -26,7 +26,6 @@ pub(crate) struct Office {
     pub(crate) stack: StackDescription,
     pub(crate) sfn: aws_sdk_sfn::Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
-    lambda: aws_sdk_lambda::Client,
     secrets: aws_sdk_secretsmanager::Client,
 }
 
@@ -41,7 +40,6 @@ impl Office {
         Self {
             sfn: aws_sdk_sfn::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            lambda: aws_sdk_lambda::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             stack,
         }
@@ -174,9 +172,8 @@ impl Office {
 
     /// Runs the reconciler, as its schedule does.
     pub(crate) async fn reconcile(&self) -> Result<()> {
-        let reconciler = self.stack.output("CallbackReconcilerFunctionName")?;
-        let ran = self.lambda.invoke().function_name(reconciler).send().await?;
-        ensure!(ran.function_error.is_none(), "the reconciler failed: {:?}", ran.payload);
+        let function = "CallbackReconcilerFunctionName";
+        self.stack.invoke(function, &json!({}), Invocation::RequestResponse).await?;
         Ok(())
     }
 

@@ -22,8 +22,10 @@ async fn operators_are_told_of_an_execution_that_failed_but_not_of_its_input() -
         sqs.get_queue_attributes().queue_url(&queue).attribute_names(QueueAttributeName::QueueArn);
     let attributes = attributes.send().await?.attributes.context("no attributes")?;
     let topic = office.stack.output("OperatorTopicArn")?;
-    let subscription = aws_sdk_sns::Client::new(&config).subscribe().topic_arn(topic).protocol("sqs");
-    subscription.endpoint(&attributes[&QueueAttributeName::QueueArn]).send().await?;
+    let endpoint = &attributes[&QueueAttributeName::QueueArn];
+    let subscription =
+        format!("Action=Subscribe&Version=2010-03-31&TopicArn={topic}&Protocol=sqs&Endpoint={endpoint}");
+    office.stack.request("sns", "/", subscription).await?;
 
     let application = office.run("refused").await?;
 

@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, time::Instant};
 
 use anyhow::{Context, Result};
 use aws_sdk_sfn::types::ExecutionStatus;
-use futures_util::future::try_join_all;
 use local_stack::FunctionRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -435,66 +434,6 @@ async fn a_closed_shop_takes_no_order() -> Result<()> {
     assert_eq!(cafe.submit(&closed, ADA, "Latte").await?, answer(410, "late"));
     cafe.open().await?;
     cafe.order(&open).await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn of_fifty_orders_at_once_twenty_are_taken_and_twenty_more_when_those_are_made() -> Result<()> {
-    let cafe = Cafe::own("order-rush", &[]).await?;
-    cafe.open().await?;
-
-    let first = rush(&cafe, 50).await?;
-    assert_eq!((first.taken.len(), first.refused), (20, 30));
-    assert_eq!(cafe.places().await?.len(), 20);
-    try_join_all(first.taken.iter().map(|id| cafe.put(id, "cancel", EVA))).await?;
-    for id in &first.taken {
-        cafe.end(&cafe.execution_of(id)?).await?;
-    }
-    assert_eq!(cafe.places().await?.len(), 0);
-    let second = rush(&cafe, 25).await?;
-
-    assert_eq!((second.taken.len(), second.refused), (20, 5));
-    Ok(())
-}
-
-struct Rush {
-    taken: Vec<String>,
-    refused: usize,
-}
-
-/// Asks for orders at once, and waits until each is taken or refused for want of a place.
-async fn rush(cafe: &Cafe, orders: usize) -> Result<Rush> {
-    let ids: Vec<_> = (0..orders).map(|_| new_id()).collect();
-    try_join_all(ids.iter().map(|id| cafe.create(id, ADA))).await?;
-
-    let mut rush = Rush { taken: Vec::new(), refused: 0 };
-    for id in ids {
-        let decided = async || {
-            let record = cafe.record(&id).await?;
-            Ok((record["state"] != "REQUESTED").then_some(record))
-        };
-        let record = eventually(&format!("order {id} is decided"), decided).await?;
-        if record["state"] == "CREATED" {
-            rush.taken.push(id);
-        } else {
-            assert_eq!(record["reason"], "No capacity");
-            rush.refused += 1;
-        }
-    }
-    Ok(rush)
-}
-
-#[tokio::test]
-async fn fifty_orders_at_once_get_the_numbers_from_one_to_fifty() -> Result<()> {
-    let cafe = Cafe::own("order-numbers", &["ShopCapacity=50"]).await?;
-    cafe.open().await?;
-    let ids: Vec<_> = (0..50).map(|_| new_id()).collect();
-
-    try_join_all(ids.iter().map(|id| cafe.order_latte(id))).await?;
-
-    let records = try_join_all(ids.iter().map(|id| cafe.record_in(id, "WAITING_COMPLETION"))).await?;
-    let numbers: BTreeSet<_> = records.iter().filter_map(|record| record["orderNumber"].as_u64()).collect();
-    assert_eq!(numbers, (1..=50).collect());
     Ok(())
 }
 

@@ -8,7 +8,10 @@ use local_stack::{
 };
 use serde_json::json;
 
-use crate::kitchen::{Kitchen, pizza};
+use crate::{
+    kitchen::{Kitchen, pizza},
+    turn::own,
+};
 
 struct Expected {
     /// How often the pizza was ready for this execution.
@@ -38,10 +41,7 @@ async fn the_pizza_still_comes(kitchen: &Kitchen, fault: Fault, expected: Expect
 
 #[tokio::test]
 async fn a_baker_that_breaks_while_it_works_still_brings_the_pizza() -> Result<()> {
-    let shared = StackDescription::of_this_test_run()?;
-    let own =
-        shared.deploy_copy("pizza-faults", &shared.built_template()?, &["OrderVisibilitySeconds=10"]).await?;
-    let kitchen = Kitchen::of(own).await;
+    let kitchen = own("pizza-faults", &["OrderVisibilitySeconds=10"], Kitchen::of).await?;
     let baker = kitchen.stack.output("PizzaBakerFunctionName")?.to_owned();
     let fault =
         |operation, when, action| Fault { function: baker.clone(), operation, when, action, times: 1 };
@@ -69,7 +69,7 @@ async fn a_baker_that_breaks_while_it_works_still_brings_the_pizza() -> Result<(
 async fn a_deployment_that_fails_says_which_resource() -> Result<()> {
     let shared = StackDescription::of_this_test_run()?;
     let template =
-        shared.built_template()?.replace("Type: AWS::SQS::Queue\n", "Type: AWS::SQS::NoSuchThing\n");
+        shared.packaged_template()?.replace("Type: AWS::SQS::Queue\n", "Type: AWS::SQS::NoSuchThing\n");
 
     let failed = shared.deploy_copy("not-deployable", &template, &[]).await;
 

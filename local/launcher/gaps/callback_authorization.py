@@ -7,6 +7,7 @@ is answered `InvalidToken`.
 The emulator authorizes against `*`, which a scoped policy does not allow.
 """
 
+import contextvars
 import json
 from typing import Any
 
@@ -17,6 +18,13 @@ from gaps import task_tokens
 
 _original_extract_resource_arn = iam_actions.extract_resource_arn
 _original_enforce = iam_evaluator.enforce
+
+_of_no_machine = contextvars.ContextVar("token of no machine", default=False)
+
+
+def is_of_no_machine() -> bool:
+    """Whether the request that is authorized now has a task token that was never issued."""
+    return _of_no_machine.get()
 
 
 def extract_resource_arn(
@@ -36,17 +44,23 @@ def enforce(
     resource_arn: str = "*",
     service_context: dict | None = None,
 ) -> Any:
-    resources = [resource_arn]
-    if iam_action.startswith("states:SendTask") and resource_arn == "*":
-        resources += engine._state_machines.keys()
-    denied = None
-    for resource in resources:
-        denied = _original_enforce(
+    def of(resource: str) -> Any:
+        return _original_enforce(
             access_key_id, iam_action, service, region, resource, service_context
         )
-        if denied is None:
-            return None
-    return denied
+
+    if not iam_action.startswith("states:SendTask") or resource_arn != "*":
+        return of(resource_arn)
+    before = _of_no_machine.set(True)
+    try:
+        answers = (of(machine) for machine in ["*", *engine._state_machines.keys()])
+        denied = None
+        for denied in answers:
+            if denied is None:
+                return None
+        return denied
+    finally:
+        _of_no_machine.reset(before)
 
 
 def _waiting_task(body: bytes) -> task_tokens.Task | None:

@@ -116,6 +116,11 @@ def find(token: str) -> Task | None:
     return _tasks.get(token)
 
 
+def issued() -> list[str]:
+    """Every token that was handed out."""
+    return list(_tasks)
+
+
 def close_all_of(execution_arn: str) -> None:
     """Closes what the execution has open, and so ends the threads that wait for it."""
     for task in list(_tasks.values()):

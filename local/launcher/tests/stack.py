@@ -37,14 +37,15 @@ T = TypeVar("T")
 class Launcher:
     """A running launcher. Its stdin is what keeps it alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str | Path) -> None:
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.log_dir = Path(self.directory.name, "logs")
         self.output = Path(self.directory.name, "launcher.log").open("w+b")
         self.process = subprocess.Popen(
-            [sys.executable, LAUNCHER, "--log-dir", self.log_dir, "--artifact-bucket", BUCKET],
+            [sys.executable, LAUNCHER, "--log-dir", self.log_dir, "--artifact-bucket", BUCKET]
+            + list(arguments),
             env=launcher_environment(self.port, self.directory.name),
             stdin=subprocess.PIPE,
             stdout=self.output,

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
+from typing import Any
 from unittest import mock
 
 import launch
@@ -39,6 +41,45 @@ class StartTest(unittest.TestCase):
 
     def test_artifact_bucket_exists(self) -> None:
         stack.client("s3").head_bucket(Bucket=stack.BUCKET)
+
+
+class ArtifactsTest(unittest.TestCase):
+    def test_what_was_uploaded_is_there_for_the_next_launcher(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        large = os.urandom(9 * 2**20)
+        uploads = {"a/small": b"small", "large": large, "of-one-run.template": b"{}"}
+        first = stack.Launcher("--artifacts", folder.name)
+        self.addCleanup(first.stop)
+        bucket = stack.root_client("s3", first.endpoint)
+        for key, content in uploads.items():
+            self.upload(bucket, key, content)
+        first.stop()
+
+        second = stack.Launcher("--artifacts", folder.name)
+        self.addCleanup(second.stop)
+        bucket = stack.root_client("s3", second.endpoint)
+        listed = bucket.list_objects_v2(Bucket=stack.BUCKET)["Contents"]
+
+        self.assertEqual([found["Key"] for found in listed], ["a/small", "large"])
+        kept = bucket.get_object(Bucket=stack.BUCKET, Key="large")["Body"].read()
+        self.assertEqual(kept, large)
+
+    def upload(self, bucket: Any, key: str, content: bytes) -> None:
+        """As the SAM CLI does: what is large in parts."""
+        place = {"Bucket": stack.BUCKET, "Key": key}
+        if len(content) < 8 * 2**20:
+            bucket.put_object(**place, Body=content)
+            return
+        upload = {**place, "UploadId": bucket.create_multipart_upload(**place)["UploadId"]}
+        parts = [
+            {
+                "PartNumber": number,
+                "ETag": bucket.upload_part(**upload, PartNumber=number, Body=part)["ETag"],
+            }
+            for number, part in enumerate((content[: 8 * 2**20], content[8 * 2**20 :]), start=1)
+        ]
+        bucket.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
 
 
 class StopTest(unittest.TestCase):

@@ -13,6 +13,7 @@ from tests.stack import (
     client_of,
     create_role,
     error_code,
+    local,
     poll,
     unique,
 )
@@ -237,6 +238,60 @@ class SecureTransportTest(unittest.TestCase):
                 }
             ],
         }
+
+
+class RecordTest(unittest.TestCase):
+    """What `run_record` says of a role's statements."""
+
+    def needed(self, role: str) -> dict[str, str | None]:
+        place = f"role {role.rpartition('/')[2]}"
+        record = local("GET", "record")
+        return {p["statement"]: p["needed_by"] for p in record["permissions"] if p["place"] == place}
+
+    def test_statement_is_needed_that_alone_allows_a_request(self) -> None:
+        queue = Queue()
+        send = {**allow("sqs:SendMessage", queue.arn), "Sid": "Send"}
+        receive = {**allow("sqs:ReceiveMessage", queue.arn), "Sid": "Receive"}
+        role = create_role("lambda.amazonaws.com", [send, receive])
+        self.assertEqual(self.needed(role), {"Send": None, "Receive": None})
+
+        client_of(role, "sqs").send_message(QueueUrl=queue.url, MessageBody="1")
+
+        needed_by = f"sqs:SendMessage on {queue.arn}"
+        self.assertEqual(self.needed(role), {"Send": needed_by, "Receive": None})
+
+    def test_statements_that_allow_the_same_are_not_needed(self) -> None:
+        queue = Queue()
+        once = {**allow("sqs:SendMessage", queue.arn), "Sid": "Once"}
+        again = {**allow("sqs:*", queue.arn), "Sid": "Again"}
+        role = create_role("lambda.amazonaws.com", [once, again])
+
+        client_of(role, "sqs").send_message(QueueUrl=queue.url, MessageBody="1")
+
+        self.assertEqual(self.needed(role), {"Once": None, "Again": None})
+
+    def test_token_that_was_never_issued_shows_no_need(self) -> None:
+        machine = Machine(Queue().wait_state())
+        answer = {**allow("states:SendTaskSuccess", machine.arn), "Sid": "Answer"}
+        role = create_role("lambda.amazonaws.com", [answer])
+        caller = client_of(role, "stepfunctions")
+
+        refusal = error_code(caller.send_task_success, taskToken="made up", output="1")
+
+        self.assertEqual(refusal, "InvalidToken")
+        self.assertEqual(self.needed(role), {"Answer": None})
+
+    def test_refusals_name_who_was_refused_what(self) -> None:
+        queue = Queue()
+        role = create_role("lambda.amazonaws.com", [allow("sqs:ReceiveMessage", queue.arn)])
+
+        error_code(client_of(role, "sqs").send_message, QueueUrl=queue.url, MessageBody="1")
+
+        refusal = {
+            "principal": role.rpartition("/")[2],
+            "request": f"sqs:SendMessage on {queue.arn}",
+        }
+        self.assertIn(refusal, local("GET", "record")["refusals"])
 
 
 if __name__ == "__main__":

@@ -47,29 +47,32 @@ pub(crate) async fn run(
     let output = &execution.output;
     let counted = ["lines", "words", "bytes"].map(|name| output[name].as_u64());
     let as_expected = execution.status == ExecutionStatus::Succeeded && counted == wc.map(Some);
-    if as_json {
-        let line = json!({
-            "workflow": "document-processor",
-            "execution": execution.arn,
-            "status": execution.status.as_str(),
-            "output": output,
-            "wc": wc,
-            "as_expected": as_expected,
-            "seconds": seconds,
-        });
-        println!("{line}");
-    } else {
-        println!("\n{:<34}{:>14}{:>14}", "Document", "workflow", "wc");
-        for (name, (ours, wc)) in ["lines", "words", "bytes"].into_iter().zip(counted.into_iter().zip(wc)) {
-            println!("  {name:<32}{:>14}{wc:>14}", ours.unwrap_or_default());
+    progress.pause(|| {
+        if as_json {
+            let line = json!({
+                "workflow": "document-processor",
+                "execution": execution.arn,
+                "status": execution.status.as_str(),
+                "output": output,
+                "wc": wc,
+                "as_expected": as_expected,
+                "seconds": seconds,
+            });
+            println!("{line}");
+        } else {
+            println!("\n{:<34}{:>14}{:>14}", "Document", "workflow", "wc");
+            for (name, (ours, wc)) in ["lines", "words", "bytes"].into_iter().zip(counted.into_iter().zip(wc))
+            {
+                println!("  {name:<32}{:>14}{wc:>14}", ours.unwrap_or_default());
+            }
+            println!("  {:<32}{:>14}", "chunks, one invocation each", output["chunks"].to_string());
+            println!("  {:<32}{seconds:>14.1}", "seconds");
+            println!("  {:<32}{}", "most frequent words", words(&output["mostFrequentWords"]));
+            if !as_expected {
+                println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
+            }
         }
-        println!("  {:<32}{:>14}", "chunks, one invocation each", output["chunks"].to_string());
-        println!("  {:<32}{seconds:>14.1}", "seconds");
-        println!("  {:<32}{}", "most frequent words", words(&output["mostFrequentWords"]));
-        if !as_expected {
-            println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
-        }
-    }
+    });
     Ok(as_expected)
 }
 

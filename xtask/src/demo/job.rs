@@ -35,30 +35,32 @@ pub(crate) async fn run(stack: &Stack, progress: &Progress, as_json: bool) -> Re
     let as_expected = execution.status == ExecutionStatus::Succeeded
         && execution.output["input"] == input
         && moved.as_ref().is_some_and(|(_, record)| *record == json!({ "hello": "world" }));
-    if as_json {
-        let line = json!({
-            "workflow": "job-main",
-            "execution": execution.arn,
-            "status": execution.status.as_str(),
-            "output": execution.output,
-            "moved": moved.map(|(key, _)| key),
-            "as_expected": as_expected,
-            "seconds": seconds,
-        });
-        println!("{line}");
-    } else {
-        println!("\nJob");
-        println!("  {:<34}{}", "ended", execution.status);
-        println!("  {:<34}{seconds:.1}", "seconds");
-        println!("  {:<34}{key}  {content}", "from");
-        if let Some((key, record)) = moved {
-            println!("  {:<34}{key}  {record}", "to");
+    progress.pause(|| {
+        if as_json {
+            let line = json!({
+                "workflow": "job-main",
+                "execution": execution.arn,
+                "status": execution.status.as_str(),
+                "output": execution.output,
+                "moved": moved.map(|(key, _)| key),
+                "as_expected": as_expected,
+                "seconds": seconds,
+            });
+            println!("{line}");
+        } else {
+            println!("\nJob");
+            println!("  {:<34}{}", "ended", execution.status);
+            println!("  {:<34}{seconds:.1}", "seconds");
+            println!("  {:<34}{key}  {content}", "from");
+            if let Some((key, record)) = moved {
+                println!("  {:<34}{key}  {record}", "to");
+            }
+            println!("  job-main        {}", execution.output);
+            if !as_expected {
+                println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
+            }
         }
-        println!("  job-main        {}", execution.output);
-        if !as_expected {
-            println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
-        }
-    }
+    });
     Ok(as_expected)
 }
 

@@ -46,22 +46,18 @@ pub(crate) async fn run(
 ) -> Result<ExitCode> {
     let stack = Stack::start(workspace, progress, arguments.port).await?;
 
-    let mut as_expected = true;
+    let json = arguments.json;
     let wanted = |workflow| arguments.workflows.is_empty() || arguments.workflows.contains(&workflow);
-    if wanted(Workflow::Pizza) {
-        as_expected &= pizza::run(&stack, progress, arguments.json).await?;
-    }
-    if wanted(Workflow::Valuation) {
-        as_expected &= valuation::run(&stack, progress, arguments.json).await?;
-    }
-    if wanted(Workflow::Job) {
-        as_expected &= job::run(&stack, progress, arguments.json).await?;
-    }
-    if wanted(Workflow::Order) {
-        as_expected &= order::run(&stack, progress, arguments.json).await?;
-    }
-    if wanted(Workflow::Document) {
-        as_expected &= document::run(&stack, workspace, progress, arguments.json).await?;
-    }
-    Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // All at once: most of the time they wait. Each prints what it did when it is done.
+    let as_expected = tokio::try_join!(
+        async { anyhow::Ok(!wanted(Workflow::Pizza) || pizza::run(&stack, progress, json).await?) },
+        async { anyhow::Ok(!wanted(Workflow::Valuation) || valuation::run(&stack, progress, json).await?) },
+        async { anyhow::Ok(!wanted(Workflow::Job) || job::run(&stack, progress, json).await?) },
+        async { anyhow::Ok(!wanted(Workflow::Order) || order::run(&stack, progress, json).await?) },
+        async {
+            anyhow::Ok(!wanted(Workflow::Document) || document::run(&stack, workspace, progress, json).await?)
+        },
+    );
+    let all: [bool; 5] = <[bool; 5]>::from(as_expected?);
+    Ok(if all.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -53,29 +53,31 @@ pub(crate) async fn run(stack: &Stack, progress: &Progress, as_json: bool) -> Re
     let as_expected = execution.status == ExecutionStatus::Succeeded
         && order["drinkOrder"] == latte
         && said.iter().all(|exchange| exchange.code < 300);
-    if as_json {
-        let line = json!({
-            "workflow": "order-processor",
-            "execution": execution.arn,
-            "status": execution.status.as_str(),
-            "output": execution.output,
-            "order": order,
-            "as_expected": as_expected,
-            "seconds": seconds,
-        });
-        println!("{line}");
-    } else {
-        println!("\nOrder");
-        println!("  {:<34}{}", "ended", execution.status);
-        println!("  {:<34}{seconds:.1}", "seconds");
-        for Exchange { who, request, code, answer } in &said {
-            println!("  {who:<13}{request}\n  {:<13}{code} {answer}", "");
+    progress.pause(|| {
+        if as_json {
+            let line = json!({
+                "workflow": "order-processor",
+                "execution": execution.arn,
+                "status": execution.status.as_str(),
+                "output": execution.output,
+                "order": order,
+                "as_expected": as_expected,
+                "seconds": seconds,
+            });
+            println!("{line}");
+        } else {
+            println!("\nOrder");
+            println!("  {:<34}{}", "ended", execution.status);
+            println!("  {:<34}{seconds:.1}", "seconds");
+            for Exchange { who, request, code, answer } in &said {
+                println!("  {who:<13}{request}\n  {:<13}{code} {answer}", "");
+            }
+            println!("  order-processor  {}", execution.output);
+            if !as_expected {
+                println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
+            }
         }
-        println!("  order-processor  {}", execution.output);
-        if !as_expected {
-            println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
-        }
-    }
+    });
     Ok(as_expected)
 }
 

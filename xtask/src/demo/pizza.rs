@@ -41,8 +41,9 @@ struct Measured {
 pub(crate) async fn run(stack: &Stack, progress: &Progress, as_json: bool) -> Result<bool> {
     let step = progress.step("Pizza: ordering one by polling, one by callback");
     let client = Client::new(&stack.sdk_config().await);
-    let polling_input = json!({ "name": "pizza_callback", "order": "pizza margherita", "waitTime": "5" });
-    let callback_input = json!({ "name": "pizza_callback", "order": "pizza funghi" });
+    let polling_input =
+        json!({ "name": "pizza_callback", "order": "pizza margherita", "waitTime": "4", "bakeTime": "6" });
+    let callback_input = json!({ "name": "pizza_callback", "order": "pizza funghi", "bakeTime": "6" });
     let (polling, callback) = futures_util::future::try_join(
         Execution::run(&client, stack.output("PizzaPollingStateMachineArn")?, &polling_input, DEADLINE),
         Execution::run(&client, stack.output("PizzaCallbackStateMachineArn")?, &callback_input, DEADLINE),
@@ -52,13 +53,16 @@ pub(crate) async fn run(stack: &Stack, progress: &Progress, as_json: bool) -> Re
     let callback = measure(stack, &client, "pizza-callback", callback, &callback_input).await?;
     step.done();
 
-    if as_json {
-        for measured in [&polling, &callback] {
-            println!("{}", serde_json::to_string(measured)?);
+    progress.pause(|| {
+        if as_json {
+            for measured in [&polling, &callback] {
+                println!("{}", serde_json::to_string(measured)?);
+            }
+        } else {
+            print_side_by_side(&polling, &callback);
         }
-    } else {
-        print_side_by_side(&polling, &callback);
-    }
+        anyhow::Ok(())
+    })?;
     Ok(polling.as_expected && callback.as_expected)
 }
 

@@ -27,24 +27,26 @@ pub(crate) async fn run(stack: &Stack, progress: &Progress, as_json: bool) -> Re
     let valued =
         execution.output["valuationReference"].is_string() && execution.output["propertyValue"].is_number();
     let as_expected = execution.status == ExecutionStatus::Succeeded && valued;
-    if as_json {
-        let line = json!({
-            "workflow": "loan-processor",
-            "execution": execution.arn,
-            "status": execution.status.as_str(),
-            "output": execution.output,
-            "as_expected": as_expected,
-            "seconds": seconds,
-        });
-        println!("{line}");
-    } else {
-        println!("\nValuation");
-        println!("  {:<34}{}", "ended", execution.status);
-        println!("  {:<34}{seconds:.1}", "seconds");
-        println!("  loan-processor  {}", execution.output);
-        if !as_expected {
-            println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
+    progress.pause(|| {
+        if as_json {
+            let line = json!({
+                "workflow": "loan-processor",
+                "execution": execution.arn,
+                "status": execution.status.as_str(),
+                "output": execution.output,
+                "as_expected": as_expected,
+                "seconds": seconds,
+            });
+            println!("{line}");
+        } else {
+            println!("\nValuation");
+            println!("  {:<34}{}", "ended", execution.status);
+            println!("  {:<34}{seconds:.1}", "seconds");
+            println!("  loan-processor  {}", execution.output);
+            if !as_expected {
+                println!("  NOT AS EXPECTED: {} {:?} {:?}", execution.arn, execution.error, execution.cause);
+            }
         }
-    }
+    });
     Ok(as_expected)
 }

@@ -1,0 +1,28 @@
+//! Every permission in the template is needed: for each statement of each role and bucket there was a request that IAM
+//! would have refused without it. No list of permissions is kept by hand.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::run::records;
+
+#[tokio::test]
+async fn every_statement_of_every_role_and_bucket_has_allowed_a_request_that_no_other_allows() -> Result<()> {
+    let mut needed_by = BTreeMap::new();
+    for run in records().await? {
+        for permission in run.record.permissions {
+            let known = needed_by.entry((permission.place, permission.statement)).or_insert(None);
+            *known = known.take().or(permission.needed_by);
+        }
+    }
+
+    let not_needed: Vec<_> =
+        needed_by.iter().filter(|(_, needed_by)| needed_by.is_none()).map(|(which, _)| which).collect();
+    assert!(not_needed.is_empty(), "these can be taken away: {not_needed:#?}");
+    assert!(needed_by.len() >= 80, "the record has only {} statements", needed_by.len());
+    for ((place, statement), needed_by) in &needed_by {
+        println!("{place}: {statement}: {}", needed_by.as_deref().unwrap_or_default());
+    }
+    Ok(())
+}

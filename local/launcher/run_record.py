@@ -1,0 +1,110 @@
+"""What a run has shown, for the checks that come after it.
+
+    GET /_local/record   {"permissions", "refusals", "secrets", "failures"}; also written to
+                         `record.json` when the launcher ends
+
+- `permissions`: every statement that allows something, of every role's inline policies and every
+  bucket policy, with `needed_by`: a request of the run that this statement alone has allowed. IAM
+  would have refused that request without the statement. Calls with task tokens that were never
+  issued show nothing, because they belong to no state machine.
+- `refusals`: requests of roles that IAM has refused.
+- `secrets`: every task token that was handed out and every secret that was stored.
+- `failures`: error and cause of every execution that failed.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.services import iam, s3, secretsmanager
+from ministack.services import stepfunctions as engine
+
+from gaps import callback_authorization, task_tokens
+
+_original_evaluate = iam_evaluator.evaluate
+
+# By who was allowed (a role's name or a service) and what the statement says.
+_needed: dict[tuple[str, str], str] = {}
+_refused: set[tuple[str, str]] = set()
+
+
+def evaluate(
+    request: iam_evaluator.EvalContext, policies: list[list], *limits: list[list]
+) -> iam_evaluator.EvalResult:
+    result = _original_evaluate(request, policies, *limits)
+    if callback_authorization.is_of_no_machine():
+        return result
+    what = f"{request.action} on {request.resource_arn}"
+    if result.decision == "Allow":
+        allowing = [
+            statement
+            for policy in policies
+            for statement in policy
+            if _original_evaluate(request, [[statement]]).decision == "Allow"
+        ]
+        if len(allowing) == 1:
+            _needed.setdefault((_principal(request), repr(allowing[0])), what)
+    elif request.principal_type == "AssumedRole" and policies:
+        _refused.add((_principal(request), what))
+    return result
+
+
+def _principal(request: iam_evaluator.EvalContext) -> str:
+    is_role = ":assumed-role/" in request.principal_arn
+    return request.principal_arn.split("/")[1] if is_role else request.principal_arn
+
+
+def record() -> dict[str, Any]:
+    return {
+        "permissions": list(_permissions()),
+        "refusals": [{"principal": who, "request": what} for who, what in sorted(_refused)],
+        "secrets": sorted(_secrets()),
+        "failures": [
+            {"execution": arn, "error": execution.get("error"), "cause": execution.get("cause")}
+            for arn, execution in _items(engine._executions)
+            if execution["status"] == "FAILED"
+        ],
+    }
+
+
+def _permissions() -> Iterator[dict]:
+    for name, role in _items(iam._roles):
+        for document in (role.get("InlinePolicies") or {}).values():
+            yield from _statements(f"role {name}", document, name)
+    for name, document in _items(s3._bucket_policies):
+        yield from _statements(f"bucket {name}", document, None)
+
+
+def _statements(place: str, document: str | dict, role: str | None) -> Iterator[dict]:
+    for statement in iam_evaluator.parse_policy_document(document):
+        if statement.effect == "Allow":
+            needed_by = (
+                what
+                for (principal, said), what in _needed.items()
+                if said == repr(statement) and role in (None, principal)
+            )
+            name = statement.sid or f"{', '.join(statement.actions)} on {statement.resources}"
+            yield {"place": place, "statement": name, "needed_by": next(needed_by, None)}
+
+
+def _secrets() -> Iterator[str]:
+    yield from list(task_tokens.issued())
+    for _, secret in _items(secretsmanager._secrets):
+        for version in secret["Versions"].values():
+            if version.get("SecretString"):
+                yield version["SecretString"]
+
+
+def _items(store: Any) -> list[tuple[str, Any]]:
+    """What the emulator keeps by account, and perhaps region, and name."""
+    return [(key[-1] if isinstance(key, tuple) else key, kept) for key, kept in list(store._data.items())]
+
+
+def write(directory: Path) -> None:
+    (directory / "record.json").write_text(json.dumps(record()))
+
+
+def install() -> None:
+    iam_evaluator.evaluate = evaluate
