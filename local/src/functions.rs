@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::StackDescription;
+use crate::{StackDescription, Workspace, sam::local_credentials};
 
 /// One line of a function's JSON log.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +92,13 @@ pub struct ArmedFault {
     pub fired: u32,
 }
 
+/// A line of a file that `cargo lambda watch` reads: the value in quotes that it does not hold.
+fn env_file_line(name: &str, value: &str) -> Result<String> {
+    let quote = ['"', '\'', '`'].into_iter().find(|quote| !value.contains(*quote));
+    let quote = quote.with_context(|| format!("{name} holds every kind of quote: {value}"))?;
+    Ok(format!("{name}={quote}{value}{quote}\n"))
+}
+
 impl StackDescription {
     /// Arms a fault.
     ///
@@ -141,6 +148,22 @@ impl StackDescription {
         Ok(requests.into_iter().map(|request| request.operation).collect())
     }
 
+    /// Writes the environment of all functions to `target/local/functions.env`, for `cargo lambda watch --env-file`. Each
+    /// function reads its own variables, and none reaches AWS.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator does not answer or the file cannot be written.
+    pub async fn save_function_environment(&self, workspace: &Workspace) -> Result<()> {
+        let mut variables = self.function_environment().await?;
+        variables.extend(local_credentials().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        variables.insert("AWS_ENDPOINT_URL".to_owned(), self.endpoint.clone());
+        let lines =
+            variables.iter().map(|(name, value)| env_file_line(name, value)).collect::<Result<String>>()?;
+        fs::write(workspace.local().join("functions.env"), lines)?;
+        Ok(())
+    }
+
     /// The environment variables of all functions together, with the values that the deployment gave them.
     ///
     /// # Errors
@@ -149,5 +172,17 @@ impl StackDescription {
     pub async fn function_environment(&self) -> Result<BTreeMap<String, String>> {
         let url = format!("{}/_local/environment", self.endpoint);
         Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_an_env_file_are_quoted() {
+        assert_eq!(env_file_line("BUS", "a b").unwrap(), "BUS=\"a b\"\n");
+        assert_eq!(env_file_line("MENU", r#"{"a": 1}"#).unwrap(), "MENU='{\"a\": 1}'\n");
+        assert!(env_file_line("ALL", "\"'`").is_err());
     }
 }

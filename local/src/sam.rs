@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -102,7 +102,7 @@ impl Sam {
     /// # Errors
     ///
     /// When the build fails or the emulator does not take the packages.
-    pub(crate) async fn package(&self, endpoint: &str, progress: &Progress) -> Result<()> {
+    pub async fn package(&self, endpoint: &str, progress: &Progress) -> Result<()> {
         let fingerprint = self.fingerprint()?;
         let marker = self.workspace.local().join("package.fingerprint");
         if self.packaged_template().exists()
@@ -113,6 +113,9 @@ impl Sam {
         self.build(progress).await?;
 
         let step = progress.step("Packing with sam package");
+        if marker.exists() {
+            fs::remove_file(&marker)?;
+        }
         for entry in fs::read_dir(self.artifacts())? {
             fs::remove_file(entry?.path())?;
         }
@@ -126,6 +129,18 @@ impl Sam {
         fs::write(marker, fingerprint)?;
         step.done();
         Ok(())
+    }
+
+    /// Waits until no other process packs in this workspace, and keeps others waiting until the file is closed. An
+    /// emulator that starts meanwhile would begin with half of the packages.
+    pub(crate) async fn only_one_packs(&self) -> Result<fs::File> {
+        let path = self.workspace.local().join("package.lock");
+        let lock = move || -> io::Result<fs::File> {
+            let file = fs::File::create(path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        tokio::task::spawn_blocking(lock).await?.context("cannot lock target/local/package.lock")
     }
 
     /// Deploys the packaged template, or a changed copy of it, to the emulator and returns the stack's outputs.

@@ -82,7 +82,7 @@ pub struct RunRecord {
 /// A statement that allows something.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Permission {
-    /// The role, without the suffix that its stack gave it, or the bucket.
+    /// The role or the bucket.
     pub place: String,
     /// Its name, or what it allows.
     pub statement: String,
@@ -110,10 +110,12 @@ impl Stack {
             tokio::try_join!(Tools::install(workspace, progress), compile(workspace, progress))?;
         let sam = Sam::new(workspace.clone(), tools);
 
+        let packing = sam.only_one_packs().await?;
         let step = progress.step("Starting the emulator");
         let emulator = Emulator::start(workspace, &sam, port, None, &step).await?;
         step.done();
         sam.package(emulator.endpoint(), progress).await?;
+        drop(packing);
 
         let template = sam.packaged_template();
         Self::deployed(sam, emulator, STACK_NAME, &template, &PARAMETERS, progress).await
@@ -211,9 +213,11 @@ impl StackDescription {
         let sam = self.sam();
         let progress = Progress::of(&workspace);
         let folder = self.copies().join(name);
+        let packing = sam.only_one_packs().await?;
         let step = progress.step(format!("Starting the emulator of {name}"));
         let emulator = Emulator::start(&workspace, &sam, None, Some(folder.clone()), &step).await?;
         step.done();
+        drop(packing);
 
         let path = folder.join("template.yaml");
         fs::write(&path, template)?;

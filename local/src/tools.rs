@@ -44,7 +44,7 @@ impl Tools {
             python_tool(workspace, progress, "emulator", "the emulator"),
         )?;
         link(
-            &workspace.tools().join("bin"),
+            &programs(workspace),
             &[&sam.join("bin/sam"), &cargo_lambda.join("bin/cargo-lambda"), &zig(&cargo_lambda)?],
         )?;
         Ok(Self {
@@ -53,6 +53,22 @@ impl Tools {
             cargo_lambda_folder: cargo_lambda.join("bin"),
         })
     }
+}
+
+/// Installs the AWS CLI, unless it is installed, where the other programs are linked that people call.
+///
+/// # Errors
+///
+/// Those of [`Tools::install`].
+pub async fn install_aws_cli(workspace: &Workspace, progress: &Progress) -> Result<()> {
+    let aws_cli = python_tool(workspace, progress, "aws-cli", "the AWS CLI").await?;
+    link(&programs(workspace), &[&aws_cli.join("bin/aws")])
+}
+
+/// The folder with the programs that people call: `aws`, `cargo-lambda`, `sam`, `zig`.
+#[must_use]
+pub fn programs(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("bin")
 }
 
 /// A tool from crates.io, at the version that the checks were written for.

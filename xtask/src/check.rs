@@ -1,8 +1,8 @@
 //! `cargo xtask check`: format, lints, docs, licenses, template, and the repository's own rules.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use local_stack::{
     Progress, Tools, Workspace, process::run_logged, progress::Step, sam::Sam, tools::CARGO_DENY,
 };
@@ -21,6 +21,7 @@ pub(crate) async fn run(workspace: &Workspace, progress: &Progress) -> Result<Ex
         }
     };
     report("rules of this repository", crate::repository::check(workspace.root()));
+    report("features of builds and tests", features(workspace).await);
     report("format", cargo(workspace, progress, "fmt", &["fmt", "--all", "--check"]).await);
     report(
         "lints",
@@ -28,7 +29,24 @@ pub(crate) async fn run(workspace: &Workspace, progress: &Progress) -> Result<Ex
             workspace,
             progress,
             "clippy",
-            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+            // By name those of `e2e`, which `--all-targets` leaves out because a plain `cargo test` must.
+            &[
+                "clippy",
+                "--workspace",
+                "--lib",
+                "--bins",
+                "--examples",
+                "--tests",
+                "--test",
+                "it",
+                "--test",
+                "readme",
+                "--test",
+                "afterwards",
+                "--",
+                "-D",
+                "warnings",
+            ],
         )
         .await,
     );
@@ -55,6 +73,30 @@ pub(crate) async fn run(workspace: &Workspace, progress: &Progress) -> Result<Ex
     }
     progress.say(&format!("checks failed: {}", failed.join(", ")));
     Ok(ExitCode::FAILURE)
+}
+
+/// Whether a build and a test of the workspace ask for the same features of what it shares. Else everything that
+/// depends on the difference is compiled twice.
+async fn features(workspace: &Workspace) -> Result<()> {
+    let build = resolved(workspace, "normal,build").await?;
+    let test = resolved(workspace, "normal,build,dev").await?;
+    let of_build_only: Vec<_> = build.difference(&test).map(String::as_str).collect();
+    ensure!(
+        of_build_only.is_empty(),
+        "tests ask for other features than builds, so these are compiled twice; see the end of xtask/Cargo.toml:\n{}",
+        of_build_only.join("\n")
+    );
+    Ok(())
+}
+
+/// Every crate that the workspace depends on in this way, with its features.
+async fn resolved(workspace: &Workspace, edges: &str) -> Result<BTreeSet<String>> {
+    let mut tree = Command::new("cargo");
+    tree.args(["tree", "--workspace", "--prefix", "none", "--format", "{p} {f}", "--edges", edges]);
+    let output = tree.current_dir(workspace.root()).output().await?;
+    ensure!(output.status.success(), "cargo tree failed: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect())
 }
 
 async fn cargo(workspace: &Workspace, progress: &Progress, name: &str, arguments: &[&str]) -> Result<()> {

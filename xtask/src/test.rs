@@ -5,7 +5,7 @@ mod ring;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use local_stack::{Progress, Stack, Workspace, stack::DESCRIPTION_VARIABLE};
+use local_stack::{Progress, Stack, Workspace, stack::DESCRIPTION_VARIABLE, tools::install_aws_cli};
 use tokio::process::Command;
 
 use self::ring::Rings;
@@ -14,7 +14,7 @@ use crate::check;
 /// The module of the tests that load the machine so much that others beside them would run out of time.
 const CROWDS: &str = "crowds::";
 /// How many of the others run at once: they wait more than they compute.
-const THREADS: &str = "6";
+const THREADS: &str = "24";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -53,8 +53,9 @@ async fn end_to_end(
     progress: &Progress,
     filter: &[String],
 ) -> Result<()> {
-    let stack = Stack::start(workspace, progress, None).await?;
-    let targets = ["--test", "dynamodb", "--test", "it", "--test", "afterwards"];
+    let (stack, ()) =
+        tokio::try_join!(Stack::start(workspace, progress, None), install_aws_cli(workspace, progress))?;
+    let targets = ["--test", "dynamodb", "--test", "it", "--test", "readme", "--test", "afterwards"];
     rings.compile(cargo_test(workspace, &[&targets[..], &["--no-run"]].concat(), &[])).await?;
 
     let mut emulator_tests = Command::new(&stack.tools.emulator_python);
@@ -74,6 +75,7 @@ async fn end_to_end(
         tests
     };
     if filter.is_empty() {
+        rings.run("README's commands", cargo_test(workspace, &["--test", "readme"], &[])).await?;
         rings.run("crowds", deployed("it", "1", &[CROWDS.to_owned()])).await?;
         let all_but_crowds = ["--skip".to_owned(), CROWDS.to_owned()];
         rings.run("end to end", deployed("it", THREADS, &all_but_crowds)).await?;

@@ -1,9 +1,9 @@
 //! `cargo xtask up`: the local stack for people.
 
-use std::{fmt::Write, fs, future, process::ExitCode};
+use std::{fmt::Write, future, process::ExitCode};
 
 use anyhow::Result;
-use local_stack::{Progress, Stack, StackDescription, Workspace, sam::local_credentials};
+use local_stack::{Progress, Stack, StackDescription, Workspace, tools::install_aws_cli};
 
 /// The machines that people start, by the template output of their ARN, each with an input.
 const EXAMPLES: [(&str, &str); 6] = [
@@ -30,21 +30,14 @@ pub(crate) async fn run(
     progress: &Progress,
     arguments: &Arguments,
 ) -> Result<ExitCode> {
-    let stack = Stack::start(workspace, progress, Some(arguments.port)).await?;
-    let functions_env = workspace.local().join("functions.env");
-    fs::write(&functions_env, functions_environment(&stack).await?)?;
-
+    let (stack, ()) = tokio::try_join!(
+        Stack::start(workspace, progress, Some(arguments.port)),
+        install_aws_cli(workspace, progress),
+    )?;
+    stack.save_function_environment(workspace).await?;
+    stack.save()?;
     println!("{}", usage(&stack));
     future::pending().await
-}
-
-/// The environment of all functions, for `cargo lambda watch --invoke-address 127.0.0.1 --env-file`. Each reads its own variables, and none
-/// reaches AWS.
-async fn functions_environment(stack: &StackDescription) -> Result<String> {
-    let mut variables = stack.function_environment().await?;
-    variables.extend(local_credentials().map(|(name, value)| (name.to_owned(), value.to_owned())));
-    variables.insert("AWS_ENDPOINT_URL".to_owned(), stack.endpoint.clone());
-    Ok(variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
 fn usage(stack: &StackDescription) -> String {
@@ -52,7 +45,8 @@ fn usage(stack: &StackDescription) -> String {
     let mut text = format!(
         "\nThe stack is up. In another terminal:\n\n  \
            export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1 \\\n         \
-           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n"
+           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n  \
+           export PATH=\"$PWD/target/tools/bin:$PATH\"\n"
     );
     for (output, input) in EXAMPLES {
         let machine = &stack.outputs[output];
@@ -64,7 +58,7 @@ fn usage(stack: &StackDescription) -> String {
     }
     text.push_str("\nOne function, with your changes, against this stack:\n\n");
     text.push_str("  cargo lambda watch --invoke-address 127.0.0.1 --env-file target/local/functions.env\n");
-    text.push_str("  cargo lambda invoke pizza-baker --data-file events/pizza-baker/callback-order.json\n");
+    text.push_str("  cargo lambda invoke --invoke-address 127.0.0.1 pizza-baker \\\n    --data-file events/pizza-baker/callback-order.json\n");
     text.push_str("\nCtrl-C stops it.");
     text
 }

@@ -142,6 +142,19 @@ async fn a_result_that_is_there_before_the_wait_is_delivered_by_the_registration
 }
 
 #[tokio::test]
+async fn a_failure_that_is_there_before_the_wait_fails_the_document_by_the_registration() -> Result<()> {
+    let library = Library::in_turn().await?;
+    let key = library.put(b"caf\xe9\n").await?;
+    let busy = Action::Error { error: "ProvisionedThroughputExceededException" };
+    library.arm("DocumentSplitterFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
+
+    let execution = library.run(&key).await?;
+
+    assert_failed(&execution, "ProcessingFailed", "chunk 1 of 1 is not UTF-8: its byte 3 is wrong");
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_documents_and_the_same_one_twice_at_once_do_not_meet() -> Result<()> {
     let library = Library::shared().await?;
     let (one, other) = (text(2_000), text(1_000).to_uppercase());

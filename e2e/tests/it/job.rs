@@ -115,6 +115,21 @@ async fn an_event_before_the_registration_is_delivered_by_the_registration() -> 
 }
 
 #[tokio::test]
+async fn a_failure_before_the_registration_is_delivered_by_the_registration() -> Result<()> {
+    let depot = Depot::in_turn().await?;
+    depot.put("not-json.json", "{").await?;
+    let early =
+        RunBehaviour { hold_seconds: Some(0.0), answer_after_seconds: Some(2.0), ..Default::default() };
+    depot.stack.let_next_run(&early).await?;
+
+    let execution = depot.run(&order(0)).await;
+    depot.remove("not-json.json").await?;
+
+    assert_failed(&execution?, "JobFailed", ": The file input/not-json.json is not valid JSON");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_event_that_comes_twice_resumes_the_workflow_once() -> Result<()> {
     let depot = Depot::in_turn().await?;
     depot.stack.let_next_run(&RunBehaviour { events: Some(2), ..Default::default() }).await?;

@@ -1,12 +1,16 @@
 //! The order workflow: customers and baristas who are quick, slow, early, undecided or gone.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Instant, SystemTime},
+};
 
 use anyhow::{Context, Result};
 use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::FunctionRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_store::{CallbackKey, DynamoDbTokenStore, Outcome, RecordingTaskCallbacks, complete};
 use tokio::time::sleep;
 
 use crate::{
@@ -258,6 +262,27 @@ async fn what_is_not_submitted_is_not_completed() -> Result<()> {
     assert_eq!(cafe.record(&id).await?["state"], "CREATED");
     assert_eq!(cafe.wait("order-completion", &id).await?.len(), 0);
     assert_eq!(cafe.states(&execution).await?.last().map(String::as_str), Some("Emit - Workflow Started TT"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_decided_before_the_workflow_waited_for_it_counts() -> Result<()> {
+    let cafe = Cafe::shared().await?;
+    let config = cafe.stack.sdk_config().await;
+    let table = cafe.stack.output("TaskTokensTableName")?;
+    let store = DynamoDbTokenStore::new(aws_sdk_dynamodb::Client::new(&config), table);
+    let id = new_id();
+    for (kind, outcome) in [
+        ("order-submission", Outcome::success(r#"{"drink":"Latte"}"#)?),
+        ("order-completion", Outcome::failure("OrderCancelled", "out of milk")),
+    ] {
+        let (nobody, key) = (RecordingTaskCallbacks::default(), CallbackKey::new(kind, &id)?);
+        complete(&store, &nobody, &key, outcome, SystemTime::now()).await?;
+    }
+
+    let execution = cafe.start(&id, "ada").await?;
+
+    assert_eq!(cafe.end(&execution).await?.output["cause"], "out of milk");
     Ok(())
 }
 

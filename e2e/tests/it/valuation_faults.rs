@@ -10,7 +10,7 @@ use local_stack::{
 
 use crate::{
     office::Office,
-    turn::{Turn, TurnStack},
+    turn::{Turn, TurnStack, own},
 };
 
 /// The office that tests disturb.
@@ -62,7 +62,9 @@ fn assert_valued(execution: &Execution) {
 
 #[tokio::test]
 async fn a_valuation_whose_webhook_died_and_is_not_sent_again_is_delivered_by_the_schedule() -> Result<()> {
-    let office = office_in_turn().await?;
+    // The schedule comes once a minute: a stack of its own, so that no other test waits for that.
+    let parameters = ["ValuationTimeoutSeconds=150", "ReconcileAfterSeconds=0"];
+    let office = own("valuation-schedule", &parameters, Office::of).await?;
     let (execution, reference) = office.waiting_application().await?;
     office.kill_after("ValuationCallbackFunctionName", "dynamodb:UpdateItem").await?;
 
