@@ -83,7 +83,7 @@ async fn features(workspace: &Workspace) -> Result<()> {
     let of_build_only: Vec<_> = build.difference(&test).map(String::as_str).collect();
     ensure!(
         of_build_only.is_empty(),
-        "tests ask for other features than builds, so these are compiled twice; see the end of xtask/Cargo.toml:\n{}",
+        "tests ask for other features than builds, so these are compiled twice; see e2e/Cargo.toml:\n{}",
         of_build_only.join("\n")
     );
     Ok(())
