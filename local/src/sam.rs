@@ -89,6 +89,8 @@ impl Sam {
             .arg(self.workspace.local().join("build"))
             .env("SAM_BUILD_MODE", "debug")
             .env("CARGO_LAMBDA_COMPILER", "cargo")
+            // Instead of the repository's own, which is for AWS.
+            .env("CARGO_LAMBDA_GLOBAL", "/dev/null")
             .env("CARGO_LAMBDA_COMPILER_EXTRA_ARGS", "--workspace")
             .arg("--parameter-overrides")
             .arg(architecture());

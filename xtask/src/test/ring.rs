@@ -5,8 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
-use local_stack::{Progress, Workspace, process::run_logged};
+use anyhow::Result;
+use local_stack::{
+    Progress, Workspace,
+    process::{ProcessGroup, run_logged},
+};
 use regex_lite::Regex;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -60,9 +63,8 @@ impl<'a> Rings<'a> {
     /// Runs the tests of a ring. One that fails does not hide the next.
     pub(super) async fn run(&mut self, name: &'static str, mut command: Command) -> Result<()> {
         let step = self.progress.step(format!("Testing: {name}"));
-        let program = command.as_std().get_program().to_owned();
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
-        let mut child = child.with_context(|| format!("cannot start {}", program.display()))?;
+        let mut group = ProcessGroup::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let child = group.child();
         let outputs = (child.stdout.take(), child.stderr.take());
         let (of_stdout, of_stderr, status) =
             tokio::join!(self.show(outputs.0), self.show(outputs.1), child.wait());
