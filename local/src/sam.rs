@@ -118,9 +118,6 @@ impl Sam {
         if marker.exists() {
             fs::remove_file(&marker)?;
         }
-        for entry in fs::read_dir(self.artifacts())? {
-            fs::remove_file(entry?.path())?;
-        }
         let mut sam = self.command();
         sam.args(["package", "--s3-bucket", ARTIFACT_BUCKET, "--template-file"])
             .arg(self.workspace.local().join("build/template.yaml"))
@@ -128,8 +125,22 @@ impl Sam {
             .arg(self.packaged_template())
             .env("AWS_ENDPOINT_URL", endpoint);
         run_logged(&mut sam, &self.log("sam-package"), &step).await.context("sam package failed")?;
+        self.remove_old_artifacts()?;
         fs::write(marker, fingerprint)?;
         step.done();
+        Ok(())
+    }
+
+    /// Removes what the packaged template does not name any more. What it names may be from an earlier time: the SAM CLI
+    /// uploads nothing that is there.
+    fn remove_old_artifacts(&self) -> Result<()> {
+        let template = fs::read_to_string(self.packaged_template())?;
+        for entry in fs::read_dir(self.artifacts())? {
+            let entry = entry?;
+            if !template.contains(&*entry.file_name().to_string_lossy()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
         Ok(())
     }
 
