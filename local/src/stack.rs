@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::{
     LogLine, Progress, Tools, Workspace,
@@ -29,8 +30,8 @@ const PARAMETERS: [&str; 16] = [
     "BakeSeconds=8",
     "OrderVisibilitySeconds=10",
     "ReconcileAfterSeconds=2",
-    "ValuationTimeoutSeconds=12",
-    "ValuationLateSeconds=16",
+    "ValuationTimeoutSeconds=20",
+    "ValuationLateSeconds=26",
     "SigningKeysRefreshSeconds=1",
     "JobTimeoutSeconds=30",
     "CustomerSilenceSeconds=20",
@@ -41,6 +42,8 @@ const PARAMETERS: [&str; 16] = [
     "DocumentTimeoutSeconds=60",
     "ChunkBytes=16384",
 ];
+/// How many copies are deployed at once. More would slow down tests that wait beside them for what has a deadline.
+static COPIES_AT_ONCE: Semaphore = Semaphore::const_new(2);
 /// Where a test finds the description of the running stack.
 pub const DESCRIPTION_VARIABLE: &str = "LOCAL_STACK";
 
@@ -213,6 +216,7 @@ impl StackDescription {
         let sam = self.sam();
         let progress = Progress::of(&workspace);
         let folder = self.copies().join(name);
+        let _turn = COPIES_AT_ONCE.acquire().await?;
         let packing = sam.only_one_packs().await?;
         let step = progress.step(format!("Starting the emulator of {name}"));
         let emulator = Emulator::start(&workspace, &sam, None, Some(folder.clone()), &step).await?;

@@ -14,7 +14,7 @@ use crate::check;
 /// The module of the tests that load the machine so much that others beside them would run out of time.
 const CROWDS: &str = "crowds::";
 /// How many of the others run at once: they wait more than they compute.
-const THREADS: &str = "24";
+const THREADS: &str = "16";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

