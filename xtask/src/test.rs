@@ -62,11 +62,9 @@ async fn end_to_end(
     emulator_tests.args(["-m", "unittest", "discover", "--start-directory", "local/launcher/tests"]);
     emulator_tests.args(["--top-level-directory", "local/launcher"]).current_dir(workspace.root());
     emulator_tests.env("PYTHONDONTWRITEBYTECODE", "1");
-    rings.run("emulator against AWS", emulator_tests).await?;
-
     let mut contract = cargo_test(workspace, &["--test", "dynamodb"], &["--ignored".to_owned()]);
     contract.env("LOCAL_STACK_ENDPOINT", &stack.endpoint);
-    rings.run("contract on DynamoDB", contract).await?;
+    rings.run_both([("emulator against AWS", emulator_tests), ("contract on DynamoDB", contract)]).await?;
 
     let description = stack.save()?;
     let deployed = |test: &str, threads: &str, filter: &[String]| {

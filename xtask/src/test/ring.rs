@@ -61,7 +61,21 @@ impl<'a> Rings<'a> {
     }
 
     /// Runs the tests of a ring. One that fails does not hide the next.
-    pub(super) async fn run(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+    pub(super) async fn run(&mut self, name: &'static str, command: Command) -> Result<()> {
+        let result = self.measured(name, command).await?;
+        self.results.push(result);
+        Ok(())
+    }
+
+    /// Runs two rings at once that do not disturb each other.
+    pub(super) async fn run_both(&mut self, rings: [(&'static str, Command); 2]) -> Result<()> {
+        let [one, other] = rings.map(|(name, command)| self.measured(name, command));
+        let (one, other) = tokio::try_join!(one, other)?;
+        self.results.extend([one, other]);
+        Ok(())
+    }
+
+    async fn measured(&self, name: &'static str, mut command: Command) -> Result<RingResult> {
         let step = self.progress.step(format!("Testing: {name}"));
         let mut group = ProcessGroup::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let child = group.child();
@@ -75,8 +89,7 @@ impl<'a> Rings<'a> {
             failed: of_stdout.failed + of_stderr.failed,
         };
         let passed = status?.success() && count.passed > 0;
-        self.results.push(RingResult { name, count, took: step.done(), passed });
-        Ok(())
+        Ok(RingResult { name, count, took: step.done(), passed })
     }
 
     async fn show(&self, output: Option<impl AsyncRead + Unpin>) -> Result<Count> {
