@@ -48,6 +48,16 @@ impl Expressions {
         format!("attribute_not_exists({})", self.name(name))
     }
 
+    /// Whether the map `name` has a value `member`.
+    pub(super) fn exists_in(&mut self, name: &str, member: &str) -> String {
+        format!("attribute_exists({}.{})", self.name(name), self.name(member))
+    }
+
+    pub(super) fn begins_with(&mut self, name: &str, label: &str, value: AttributeValue) -> String {
+        self.values.insert(label.to_owned(), value);
+        format!("begins_with({}, {label})", self.name(name))
+    }
+
     pub(super) fn compare(&mut self, name: &str, with: &str, label: &str, value: AttributeValue) -> String {
         self.values.insert(label.to_owned(), value);
         format!("{} {with} {label}", self.name(name))
@@ -56,6 +66,12 @@ impl Expressions {
     pub(super) fn set(&mut self, name: &str, value: AttributeValue) {
         let placeholder = self.name(name);
         self.set.push(format!("{placeholder} = :{name}"));
+        self.values.insert(format!(":{name}"), value);
+    }
+
+    pub(super) fn set_if_none(&mut self, name: &str, value: AttributeValue) {
+        let placeholder = self.name(name);
+        self.set.push(format!("{placeholder} = if_not_exists({placeholder}, :{name})"));
         self.values.insert(format!(":{name}"), value);
     }
 
