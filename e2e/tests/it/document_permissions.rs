@@ -28,10 +28,10 @@ enum Processed {
 /// Whether the workflow ends as a text or something else in UTF-8 must let it end.
 async fn ends_well(library: &Library, content: &[u8], processed: Processed) -> Result<bool> {
     let key = library.put(content).await?;
-    library.stack.disarm(library.stack.output("DocumentSplitterFunctionName")?).await?;
+    library.stack.disarm(library.stack.output("TaskTokenRegistrarFunctionName")?).await?;
     if processed == Processed::BeforeTheWait {
         let busy = Action::Error { error: "ProvisionedThroughputExceededException" };
-        library.arm("DocumentSplitterFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
+        library.arm("TaskTokenRegistrarFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
     }
     let execution = library.start(&key).await?;
     let chunks = async {
@@ -92,5 +92,5 @@ async fn without_any_one_of_its_permissions_the_document_does_not_work() -> Resu
     let stack = shared.deploy_copy("document-permissions", &template, &parameters).await?;
     let library = Library::of(stack).await;
     let policies = Policies::of(&library.stack).await;
-    policies.assert_each_is_needed(&RESOURCES, 16, async || document_works(&library).await).await
+    policies.assert_each_is_needed(&RESOURCES, 14, async || document_works(&library).await).await
 }

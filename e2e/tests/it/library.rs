@@ -159,7 +159,7 @@ impl Library {
         let name = execution.rsplit(':').next().context("an ARN ends with a name")?;
         let document = format!("document#{name}/");
         let registered = async || {
-            let log = self.stack.log("DocumentSplitterFunctionName")?;
+            let log = self.stack.log("TaskTokenRegistrarFunctionName")?;
             let key = |line: &LogLine| line.field("callback_key").as_str().map(str::to_owned);
             Ok(log.iter().filter_map(key).find(|key| key.starts_with(&document)))
         };

@@ -1,14 +1,14 @@
 //! Every permission of the order's part of the template is needed: without it, an order is not taken, made or given up
 //! as it should.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::StackDescription;
 use reqwest::Method;
 use serde_json::Value;
-use token_store::{CallbackKey, DynamoDbTokenStore, Outcome, RecordingTaskCallbacks, complete};
+use token_store::{CallbackKey, DynamoDbTokenStore, Outcome, Rendezvous, testing::RecordingTaskCallbacks};
 use tokio::{sync::OnceCell, time::timeout};
 
 use crate::{
@@ -55,7 +55,7 @@ async fn is_decided_early(cafe: &Cafe) -> Result<()> {
     let store = DynamoDbTokenStore::new(aws_sdk_dynamodb::Client::new(&config), table);
     let decide = async |id: &str, kind: &str, outcome: Outcome| -> Result<()> {
         let key = CallbackKey::new(kind, id)?;
-        complete(&store, &RecordingTaskCallbacks::default(), &key, outcome, SystemTime::now()).await?;
+        Rendezvous::new(&store, RecordingTaskCallbacks::default()).complete(&key, outcome).await?;
         Ok(())
     };
     let id = new_id();

@@ -32,7 +32,7 @@ async fn valuation_works(office: &Office) -> Result<bool> {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_of_its_permissions_the_valuation_does_not_work() -> Result<()> {
     let shared = StackDescription::of_this_test_run()?;
-    let parameters = ["ValuationTimeoutSeconds=8", "ValuationDelaySeconds=3"];
+    let parameters = ["ValuationTimeoutSeconds=8", "ValuationDelaySeconds=3", "ReconcileAfterSeconds=60"];
     let stack = shared.deploy_copy("valuation-permissions", &shared.built_template()?, &parameters).await?;
     let office = Office::of(stack).await;
     let policies = Policies::of(&office.stack).await;
