@@ -124,6 +124,11 @@ impl Intent for Complete {
         })
     }
 
+    fn outlived(&self, _: &Pair, item: Option<&Item>) -> Next<Completion> {
+        // The newer wait may have taken this outcome over.
+        self.overtaken(item)
+    }
+
     fn is_own(&self, _: &Pair) -> bool {
         true
     }

@@ -84,6 +84,9 @@ pub trait Intent: Sealed + Clone {
     /// could record it.
     fn settled(&self, pair: &Pair, delivery: Delivery, item: Option<&Item>) -> Next<Self::Answer>;
 
+    /// What to do when the task of `pair` is gone and a newer wait has the key, as in `item`.
+    fn outlived(&self, pair: &Pair, item: Option<&Item>) -> Next<Self::Answer>;
+
     /// Whether the caller must hear of a token in `pair` that Step Functions never made.
     fn is_own(&self, pair: &Pair) -> bool;
 
@@ -113,6 +116,7 @@ pub enum Next<A> {
 pub struct Call<I: Intent> {
     step: Step<I>,
     writes: usize,
+    most_writes: usize,
     invalid_token: bool,
 }
 
@@ -183,14 +187,19 @@ impl When {
 impl<I: Intent> Call<I> {
     /// Begins a call.
     pub fn new(intent: I) -> Self {
+        Self::limited(intent, MOST_WRITES)
+    }
+
+    /// As [`Call::new`], with another limit than [`MOST_WRITES`]: a model checker explores what happens at a small one.
+    pub fn limited(intent: I, most_writes: usize) -> Self {
         let opening = intent.opening();
-        Self { step: Step::write(intent, opening), writes: 0, invalid_token: false }
+        Self { step: Step::write(intent, opening), writes: 0, most_writes, invalid_token: false }
     }
 
     /// What to do next.
     pub fn todo(&self) -> Todo<'_, I::Answer> {
         match &self.step {
-            Step::Write { .. } if self.writes == MOST_WRITES => Todo::Stopped(Stopped::Contended),
+            Step::Write { .. } if self.writes == self.most_writes => Todo::Stopped(Stopped::Contended),
             Step::Write { update, .. } => Todo::Write(update),
             Step::Send { pair, .. } => Todo::Send(pair),
             Step::Done(_) if self.invalid_token => Todo::Stopped(Stopped::InvalidToken),
@@ -288,7 +297,7 @@ fn not_recorded<I: Intent>(intent: I, pair: Pair, write: Write, item: Option<&It
         Write::RecordRefused => Step::next(intent.settled(&pair, Delivery::Refused, item), intent),
         _ if same_pair && recorded.is_none() => Step::record(intent, pair, Delivery::Unconfirmed),
         _ if same_wait => Step::next(intent.overtaken(item), intent),
-        _ => Step::next(intent.settled(&pair, Delivery::Unconfirmed, None), intent),
+        _ => Step::next(intent.outlived(&pair, item), intent),
     }
 }
 

@@ -39,8 +39,10 @@ impl Intent for Redeliver {
         Next::Done(None)
     }
 
-    fn overtaken(&self, _: Option<&Item>) -> Next<Option<Delivery>> {
-        Next::Done(None)
+    fn overtaken(&self, item: Option<&Item>) -> Next<Option<Delivery>> {
+        // A corrected outcome may stand where a refused one was.
+        let open = item.is_some_and(|item| item.delivery.is_none() && item.pair().is_some());
+        if open { Next::Repeat } else { Next::Done(None) }
     }
 
     fn alone(&self, _: &Item) -> Option<Delivery> {
@@ -49,6 +51,10 @@ impl Intent for Redeliver {
 
     fn settled(&self, _: &Pair, delivery: Delivery, _: Option<&Item>) -> Next<Option<Delivery>> {
         Next::Done(Some(delivery))
+    }
+
+    fn outlived(&self, pair: &Pair, _: Option<&Item>) -> Next<Option<Delivery>> {
+        self.settled(pair, Delivery::Unconfirmed, None)
     }
 
     fn is_own(&self, _: &Pair) -> bool {

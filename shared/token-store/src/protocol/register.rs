@@ -144,6 +144,10 @@ impl Intent for Register {
         }
     }
 
+    fn outlived(&self, pair: &Pair, _: Option<&Item>) -> Next<Registration> {
+        self.settled(pair, Delivery::Unconfirmed, None)
+    }
+
     fn is_own(&self, pair: &Pair) -> bool {
         pair.registered.token == self.registered.token
     }

@@ -174,9 +174,11 @@ pub(super) fn record(pair: &Pair, delivery: Delivery, when: When) -> Update {
     let ended = || vec![Change::SetDelivery(Recorded { delivery, at: when.now }), Change::RemovePending];
     let (write, all_of, changes) = match delivery {
         Delivery::Delivered => (Write::RecordDelivered, vec![same_wait()], ended()),
-        Delivery::Late => {
-            (Write::RecordLate, vec![same_wait(), same_outcome(), Predicate::FirstAttempt], ended())
-        }
+        Delivery::Late => (
+            Write::RecordLate,
+            vec![same_wait(), same_outcome(), Predicate::FirstAttempt, Predicate::NotRecorded],
+            ended(),
+        ),
         Delivery::Unconfirmed => {
             (Write::RecordUnconfirmed, vec![same_wait(), same_outcome(), Predicate::NotRecorded], ended())
         }
