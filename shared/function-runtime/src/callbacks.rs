@@ -251,6 +251,24 @@ mod tests {
         );
     }
 
+    /// A workflow that names another kind would be refused, and one of these that no code or workflow uses would be looked
+    /// after for nothing.
+    #[test]
+    fn the_workflows_name_these_kinds_and_no_others() {
+        let machines = [
+            include_str!("../../../statemachines/call-job.asl.json"),
+            include_str!("../../../statemachines/document-processor.asl.json"),
+        ];
+
+        let named = machines.map(|machine| {
+            let machine = machine.replace('\'', "\"");
+            let (_, kind) = machine.split_once("\"kind\": \"").unwrap();
+            kind.split('"').next().unwrap().to_owned()
+        });
+
+        assert_eq!(named, [kinds::JOB, kinds::DOCUMENT]);
+    }
+
     #[tokio::test]
     async fn an_outcome_for_a_token_that_was_never_valid_is_late() {
         let rendezvous = rendezvous();

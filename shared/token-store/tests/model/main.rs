@@ -64,6 +64,18 @@ fn small_scenarios() -> Vec<Scenario> {
             1,
             vec![register(0, 1, TODAY), register_for_any(0, 5, TODAY), complete(0, 1, TODAY)],
         ),
+        ("overdue, the older one last", 0, vec![register(0, 5, TODAY), register(0, 1, after_the_deadline())]),
+        ("a retry of another execution", 0, today(&[1, 5, 8], &[1], false)),
+        (
+            "everybody's outcome, and another entry",
+            0,
+            vec![
+                register(0, 1, TODAY),
+                register(0, 4, TODAY),
+                register_for_any(0, 5, TODAY),
+                complete(0, 1, TODAY),
+            ],
+        ),
         (
             "expiry",
             0,
@@ -195,12 +207,9 @@ fn the_laws_hold_for_larger_scenarios() {
     assert_hold(&larger_scenarios());
 }
 
-/// Conditions that only matter when an item changes between a call's view and its write in a way that takes more calls
-/// than the small scenarios have. `every_guard_is_needed_in_larger_scenarios` shows them missed.
+/// Conditions that repeat what the call has just read. They guard against a change between its view and its write that
+/// takes more calls than the small scenarios have, or that the assumptions rule out; they stay for whoever breaks one.
 const GUARDS: &[(Write, usize, usize)] = &[
-    (Write::Register, 3, 0),
-    (Write::RegisterOver, 0, 0),
-    (Write::RegisterOnLate, 0, 1),
     (Write::RegisterOnLate, 0, 2),
     (Write::RegisterOnUnused, 0, 0),
     (Write::RegisterOnUnused, 0, 2),
@@ -212,7 +221,6 @@ const GUARDS: &[(Write, usize, usize)] = &[
     (Write::RegisterAside, 0, 1),
     (Write::RegisterAside, 0, 2),
     (Write::RegisterAside, 1, 0),
-    (Write::RegisterAside, 1, 1),
     (Write::RegisterAside, 1, 2),
     (Write::RegisterAside, 2, 0),
     (Write::RegisterAside, 2, 1),
@@ -243,12 +251,6 @@ fn not_missed(scenarios: &[Scenario], of: impl Fn(&Part) -> bool) -> Vec<String>
 #[test]
 fn every_condition_of_the_protocol_is_needed() {
     assert_eq!(not_missed(&faultless_first(), |part| !is_guard(part)), [""; 0]);
-}
-
-#[test]
-#[ignore = "some minutes: cargo test --workspace --test model -- --ignored"]
-fn every_guard_is_needed_in_larger_scenarios() {
-    assert_eq!(not_missed(&large_scenarios(), is_guard), [""; 0]);
 }
 
 #[test]
