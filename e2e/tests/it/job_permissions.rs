@@ -82,7 +82,9 @@ async fn job_works(depot: &Depot) -> Result<bool> {
 async fn without_any_one_of_its_permissions_the_job_does_not_work() -> Result<()> {
     let shared = StackDescription::of_this_test_run()?;
     let template = shared.built_template()?;
-    let stack = shared.deploy_copy("job-permissions", &template, &["JobTimeoutSeconds=6"]).await?;
+    let stack = shared
+        .deploy_copy("job-permissions", &template, &["JobTimeoutSeconds=6", "ReconcileAfterSeconds=60"])
+        .await?;
     let depot = Depot::of(stack).await;
     let policies = Policies::of(&depot.stack).await;
     policies.assert_each_is_needed(&RESOURCES, 15, async || job_works(&depot).await).await

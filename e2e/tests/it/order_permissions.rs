@@ -94,7 +94,9 @@ async fn order_works(cafe: &Cafe, listener: &Listener<'_>) -> Result<()> {
 async fn without_any_one_of_its_permissions_the_order_does_not_work() -> Result<()> {
     let shared = StackDescription::of_this_test_run()?;
     let template = shared.built_template()?;
-    let stack = shared.deploy_copy("order-permissions", &template, &["ShopCapacity=1"]).await?;
+    let stack = shared
+        .deploy_copy("order-permissions", &template, &["ShopCapacity=1", "ReconcileAfterSeconds=60"])
+        .await?;
     let cafe = Cafe::of(stack).await;
     cafe.open().await?;
     let listener = cafe.listen("order-permissions").await?;
