@@ -58,7 +58,8 @@ impl NamedError for StorerError {
                 RegistrationError::Key(_) | RegistrationError::Rendezvous(RendezvousError::Wait(_)),
             ) => "EventMalformed",
             Self::Book(_) => "RecordUnavailable",
-            Self::Registration(error) => error.name(),
+            Self::Registration(error) if error.is_retryable() => "RegistrationUnavailable",
+            Self::Registration(_) => "RegistrationRefused",
             Self::Bus(_) => "AnnouncementUnavailable",
             Self::Places(_) => "PlacesUnavailable",
         }

@@ -3,7 +3,10 @@
 //! A job's id is known only when the job has been started, so its end may be reported before the wait is registered.
 //! The report is then parked under the callback key, and the registration delivers it.
 
-use function_runtime::callbacks::{RegistrationError, register};
+use function_runtime::{
+    NamedError,
+    callbacks::{RegistrationError, register},
+};
 use serde::{Deserialize, Serialize};
 use token_store::{Registration, Rendezvous, TaskCallbacks, TokenStore, WaitingTask};
 
@@ -30,15 +33,31 @@ impl From<Registration> for Answer {
     }
 }
 
+/// Why the wait is not registered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegistrarError {
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+}
+
+impl NamedError for RegistrarError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Registration(error) if error.is_retryable() => "RegistrationUnavailable",
+            Self::Registration(_) => "RegistrationRefused",
+        }
+    }
+}
+
 /// Registers the wait. The same request again registers it once.
 ///
 /// # Errors
 ///
-/// Every variant of [`RegistrationError`]; `RegistrationUnavailable` is worth a retry.
+/// [`RegistrarError`]; `RegistrationUnavailable` is worth a retry.
 pub(crate) async fn handle(
     rendezvous: &Rendezvous<impl TokenStore, impl TaskCallbacks>,
     request: RegistrationRequest,
-) -> Result<Answer, RegistrationError> {
+) -> Result<Answer, RegistrarError> {
     let RegistrationRequest { kind, id, task } = request;
     Ok(register(rendezvous, &kind, &id, task).await?.into())
 }
@@ -47,7 +66,6 @@ pub(crate) async fn handle(
 mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use function_runtime::NamedError;
     use serde_json::{Value, json};
     use token_store::{
         CallbackKey, Outcome, TaskToken,

@@ -58,7 +58,8 @@ impl NamedError for RequestError {
             Self::Service(ServiceError::NoReference(_)) | Self::Registration(RegistrationError::Key(_)) => {
                 "ValuationReferenceMissing"
             }
-            Self::Registration(error) => error.name(),
+            Self::Registration(error) if error.is_retryable() => "RegistrationUnavailable",
+            Self::Registration(_) => "RegistrationRefused",
         }
     }
 }

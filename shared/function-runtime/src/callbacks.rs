@@ -12,10 +12,7 @@ use token_store::{
 };
 use tracing::{error, info, warn};
 
-use crate::{
-    error::NamedError,
-    metrics::{Unit, publish},
-};
+use crate::metrics::{Unit, publish};
 
 /// The kinds of callback keys: one for each thing that a workflow waits for. The reconciler looks after all of them.
 pub mod kinds {
@@ -51,12 +48,12 @@ pub enum RegistrationError {
     Rendezvous(#[from] RendezvousError),
 }
 
-impl NamedError for RegistrationError {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Rendezvous(error) if error.is_retryable() => "RegistrationUnavailable",
-            Self::Rendezvous(_) | Self::Kind | Self::Key(_) | Self::Occupied => "RegistrationRefused",
-        }
+impl RegistrationError {
+    /// Whether the same registration may succeed later. Functions name the error by it, `RegistrationUnavailable` or
+    /// `RegistrationRefused`, each in its own code: `cargo xtask check` compares the names there with the state machines.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Rendezvous(error) if error.is_retryable())
     }
 }
 
@@ -76,7 +73,7 @@ pub fn rendezvous(
 ///
 /// # Errors
 ///
-/// Every variant of [`RegistrationError`]; `RegistrationUnavailable` is worth a retry.
+/// Every variant of [`RegistrationError`].
 pub async fn register(
     rendezvous: &Rendezvous<impl TokenStore, impl TaskCallbacks>,
     kind: &str,
@@ -302,6 +299,6 @@ mod tests {
 
         assert!(matches!(occupied, RegistrationError::Occupied));
         assert!(matches!(unknown, RegistrationError::Kind));
-        assert_eq!((occupied.name(), unknown.name()), ("RegistrationRefused", "RegistrationRefused"));
+        assert!(!occupied.is_retryable() && !unknown.is_retryable());
     }
 }
