@@ -234,6 +234,21 @@ async fn an_outcome_that_may_have_been_used_is_set_aside_for_a_newer_wait() {
     let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
     let update = request.update_expression().unwrap();
     assert!(update.contains("#unconfirmed = #outcome"), "{update}");
+    assert_eq!(
+        request.condition_expression(),
+        Some(
+            "(#wait_started < :this_wait AND #delivery = :recorded_unconfirmed AND \
+             attribute_exists(#outcome.#error)) \
+             OR (#wait_started < :this_wait AND #delivery = :recorded_unconfirmed AND \
+             NOT (#execution = :this_execution AND begins_with(#wait_started, :this_entry))) \
+             OR (#wait_started < :this_wait AND #delivery = :recorded_late AND #execution <> :this_execution)"
+        )
+    );
+    let values = request.expression_attribute_values().unwrap();
+    assert_eq!(
+        (&values[":recorded_unconfirmed"], &values[":recorded_late"]),
+        (&s("unconfirmed"), &s("late"))
+    );
 }
 
 #[tokio::test]
@@ -255,12 +270,12 @@ async fn a_retry_takes_an_unused_success_over_in_one_write() {
     assert_eq!(
         request.condition_expression(),
         Some(&*format!(
-            "({same_entry} AND attribute_not_exists(#delivery)) OR ({same_entry} AND #delivery = :recorded)"
+            "({same_entry} AND attribute_not_exists(#delivery)) OR ({same_entry} AND #delivery = :recorded_unconfirmed)"
         ))
     );
     let values = request.expression_attribute_values().unwrap();
     assert_eq!(values[":this_entry"], s("2026-03-01T12:00:00.000Z#"));
-    assert_eq!(values[":recorded"], s("unconfirmed"));
+    assert_eq!(values[":recorded_unconfirmed"], s("unconfirmed"));
     assert_eq!(values[":this_wait"], s("2026-03-01T12:00:00.000Z#0000#0001"));
     assert!(request.update_expression().unwrap().ends_with("REMOVE #displaced, #delivery, #delivered_at"));
 }

@@ -62,7 +62,9 @@ fn condition(expressions: &mut Expressions, predicate: &Predicate) -> String {
         }
         Predicate::NotRecorded => expressions.not_exists(name::DELIVERY),
         Predicate::Recorded(delivery) => {
-            expressions.compare(name::DELIVERY, "=", ":recorded", text(delivery.as_str()))
+            // One write can ask for two of them.
+            let label = format!(":recorded_{}", delivery.as_str());
+            expressions.compare(name::DELIVERY, "=", &label, text(delivery.as_str()))
         }
         Predicate::FirstAttempt => expressions.compare(name::ATTEMPTS, "=", ":one", number(1)),
     }
