@@ -132,7 +132,7 @@ async fn a_result_that_is_there_before_the_wait_is_delivered_by_the_registration
     let library = Library::in_turn().await?;
     let key = library.put(b"one line\n").await?;
     let busy = Action::Error { error: "ProvisionedThroughputExceededException" };
-    library.arm("DocumentSplitterFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
+    library.arm("TaskTokenRegistrarFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
 
     let execution = library.run(&key).await?;
 
@@ -146,7 +146,7 @@ async fn a_failure_that_is_there_before_the_wait_fails_the_document_by_the_regis
     let library = Library::in_turn().await?;
     let key = library.put(b"caf\xe9\n").await?;
     let busy = Action::Error { error: "ProvisionedThroughputExceededException" };
-    library.arm("DocumentSplitterFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
+    library.arm("TaskTokenRegistrarFunctionName", "dynamodb:UpdateItem", When::Before, busy, 6).await?;
 
     let execution = library.run(&key).await?;
 

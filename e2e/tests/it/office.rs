@@ -16,7 +16,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use token_store::{
-    CallbackKey, DynamoDbTokenStore, StepFunctionsTaskCallbacks, TaskToken, Wait, WaitStarted, register,
+    CallbackKey, DynamoDbTokenStore, Rendezvous, StepFunctionsTaskCallbacks, TaskToken, WaitingTask,
+    testing::waiting_task,
 };
 
 use crate::eventually::{DEADLINE, eventually};
@@ -158,15 +159,11 @@ impl Office {
     /// Lets an execution wait under a reference, by the token that it has handed out.
     pub(crate) async fn wait_for(&self, reference: &str, execution: &str) -> Result<()> {
         let token = TaskToken::new(task_token(&self.sfn, execution, DEADLINE).await?)?;
-        let wait = Wait {
-            started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0)?,
-            deadline: SystemTime::now() + DEADLINE,
-            execution: execution.to_owned(),
-        };
+        let task = WaitingTask { execution: execution.to_owned(), ..waiting_task(token) };
         let store = DynamoDbTokenStore::new(self.dynamodb.clone(), self.stack.output("TaskTokensTableName")?);
         let callbacks = StepFunctionsTaskCallbacks::new(self.sfn.clone());
         let key = CallbackKey::new("valuation", reference)?;
-        register(&store, &callbacks, &key, token, wait, SystemTime::now()).await?;
+        Rendezvous::new(store, callbacks).register(&key, task).await?;
         Ok(())
     }
 

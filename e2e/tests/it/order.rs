@@ -1,16 +1,13 @@
 //! The order workflow: customers and baristas who are quick, slow, early, undecided or gone.
 
-use std::{
-    collections::BTreeSet,
-    time::{Instant, SystemTime},
-};
+use std::{collections::BTreeSet, time::Instant};
 
 use anyhow::{Context, Result};
 use aws_sdk_sfn::types::ExecutionStatus;
 use local_stack::FunctionRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
-use token_store::{CallbackKey, DynamoDbTokenStore, Outcome, RecordingTaskCallbacks, complete};
+use token_store::{CallbackKey, DynamoDbTokenStore, Outcome, Rendezvous, testing::RecordingTaskCallbacks};
 use tokio::time::sleep;
 
 use crate::{
@@ -276,8 +273,8 @@ async fn what_was_decided_before_the_workflow_waited_for_it_counts() -> Result<(
         ("order-submission", Outcome::success(r#"{"drink":"Latte"}"#)?),
         ("order-completion", Outcome::failure("OrderCancelled", "out of milk")),
     ] {
-        let (nobody, key) = (RecordingTaskCallbacks::default(), CallbackKey::new(kind, &id)?);
-        complete(&store, &nobody, &key, outcome, SystemTime::now()).await?;
+        let key = CallbackKey::new(kind, &id)?;
+        Rendezvous::new(&store, RecordingTaskCallbacks::default()).complete(&key, outcome).await?;
     }
 
     let execution = cafe.start(&id, "ada").await?;

@@ -1,6 +1,6 @@
 //! The reconciler: deliveries that a crash left open, of every workflow.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use local_stack::{
@@ -10,8 +10,9 @@ use local_stack::{
 };
 use serde_json::json;
 use token_store::{
-    CallbackError, CallbackKey, DynamoDbTokenStore, Outcome, RecordingTaskCallbacks, TaskToken, Wait,
-    WaitStarted, complete, register,
+    CallbackKey, DynamoDbTokenStore, Outcome, Rendezvous, TaskToken, WaitingTask,
+    callbacks::CallbackError,
+    testing::{RecordingTaskCallbacks, waiting_task},
 };
 use tokio::time::sleep;
 
@@ -34,17 +35,13 @@ impl OpenDelivery {
     async fn leave(office: &Office, kind: &str, execution: String, outcome: Outcome) -> Result<Self> {
         let store =
             DynamoDbTokenStore::new(office.dynamodb.clone(), office.stack.output("TaskTokensTableName")?);
-        let dying = RecordingTaskCallbacks::default();
+        let dying = Rendezvous::new(store, RecordingTaskCallbacks::default());
         let key = CallbackKey::new(kind, execution.rsplit(':').next().context("an ARN has a name")?)?;
-        let wait = Wait {
-            started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0)?,
-            deadline: SystemTime::now() + DEADLINE,
-            execution: execution.clone(),
-        };
         let token = TaskToken::new(task_token(&office.sfn, &execution, DEADLINE).await?)?;
-        register(&store, &dying, &key, token, wait, SystemTime::now()).await?;
-        dying.fail_next(CallbackError::Unavailable { source: "died".into() });
-        let left = complete(&store, &dying, &key, outcome, SystemTime::now()).await;
+        let task = WaitingTask { execution: execution.clone(), ..waiting_task(token) };
+        dying.register(&key, task).await?;
+        dying.callbacks.fail_next(CallbackError::Unavailable { source: "died".into() });
+        let left = dying.complete(&key, outcome).await;
         ensure!(left.is_err(), "nothing is open");
         Ok(Self { execution })
     }

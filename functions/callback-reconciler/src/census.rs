@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use function_runtime::metrics::Unit;
-use token_store::{Pending, PendingState};
+use token_store::store::{Pending, PendingState};
 
 /// What waits of one kind: how many, and since when the oldest. A parked outcome is an orphan while no wait has come
 /// for it.
@@ -31,7 +31,7 @@ impl Census {
                 self.orphaned += 1;
                 self.oldest_orphan_seconds = self.oldest_orphan_seconds.max(seconds);
             }
-            PendingState::Undelivered => self.undelivered += 1,
+            _ => self.undelivered += 1,
         }
     }
 

@@ -6,24 +6,27 @@
 
 use std::time::{Duration, SystemTime};
 
-use function_runtime::{NamedError, callbacks, error::chain, metrics};
+use function_runtime::{
+    NamedError,
+    callbacks::{self, kinds},
+    error::chain,
+    metrics,
+};
 use futures_util::future::join_all;
 use serde::Serialize;
 use token_store::{
-    CallbackKey, Delivery, Pending, PendingQuery, PendingState, RendezvousError, StoreError, TaskCallbacks,
-    TokenStore, redeliver,
+    CallbackKey, Delivery, Rendezvous, RendezvousError, TaskCallbacks, TokenStore,
+    store::{Pending, PendingState, StoreError},
 };
 use tracing::{error, info, warn};
 
-use crate::{census::Census, kinds::Kinds};
+use crate::census::Census;
 
 /// What the reconciler works with.
 pub(crate) struct Reconciler<S, C> {
-    pub(crate) kinds: Kinds,
     /// How long a delivery must have been open: whoever wrote the second half is given the time to deliver it.
     pub(crate) after: Duration,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 /// What was done about open deliveries.
@@ -35,15 +38,17 @@ pub(crate) struct Reconciled {
     late: u32,
     /// The task was gone, perhaps because an earlier attempt had delivered.
     unconfirmed: u32,
+    /// Step Functions cannot read the output; the wait goes on.
+    refused: u32,
     /// The next run tries again, unless the token is one that Step Functions never made.
     failed: u32,
 }
 
 /// Why not every kind could be gone through. All others were.
 #[derive(Debug, thiserror::Error)]
-#[error("what waits of the kind {kind} could not be listed")]
+#[error("could not list pending callbacks of kind {kind}")]
 pub(crate) struct ReconcileError {
-    kind: String,
+    kind: &'static str,
     source: StoreError,
 }
 
@@ -51,7 +56,7 @@ impl NamedError for ReconcileError {
     fn name(&self) -> &'static str {
         match self.source {
             StoreError::Unavailable { .. } => "PendingUnavailable",
-            StoreError::Rejected { .. } | StoreError::Malformed { .. } => "PendingUnreadable",
+            _ => "PendingUnreadable",
         }
     }
 }
@@ -68,18 +73,18 @@ pub(crate) async fn handle(
 ) -> Result<Reconciled, ReconcileError> {
     let mut reconciled = Reconciled::default();
     let mut unlisted = None;
-    for kind in &reconciler.kinds.0 {
+    for kind in kinds::ALL {
         match reconcile(reconciler, kind, now, &mut reconciled).await {
             Ok(census) => metrics::publish(&[("Kind", kind)], &census.metrics()),
             Err(source) => {
-                error!(kind, error = chain(&source), "list not read");
-                unlisted = Some(ReconcileError { kind: kind.clone(), source });
+                error!(kind, error = chain(&source), "could not list pending callbacks");
+                unlisted = Some(ReconcileError { kind, source });
             }
         }
     }
 
-    let Reconciled { redelivered, late, unconfirmed, failed } = reconciled;
-    info!(redelivered, late, unconfirmed, failed, "reconciled");
+    let Reconciled { redelivered, late, unconfirmed, refused, failed } = reconciled;
+    info!(redelivered, late, unconfirmed, refused, failed, "reconciled");
     unlisted.map_or(Ok(reconciled), Err)
 }
 
@@ -91,22 +96,21 @@ async fn reconcile(
     reconciled: &mut Reconciled,
 ) -> Result<Census, StoreError> {
     let mut census = Census::default();
-    let mut query = PendingQuery { kind: kind.to_owned(), older_than: Duration::ZERO, now, after: None };
+    let mut after = None;
     loop {
-        let page = reconciler.store.pending(&query).await?;
+        let page = reconciler.rendezvous.pending(kind, Duration::ZERO, after).await?;
         for pending in &page.entries {
             census.count(pending, now);
         }
         let open = page.entries.iter().filter(|pending| is_open(pending, reconciler.after, now));
-        let deliveries = open.map(async |Pending { key, .. }| {
-            (key, redeliver(&reconciler.store, &reconciler.callbacks, key, now).await)
-        });
+        let deliveries =
+            open.map(async |Pending { key, .. }| (key, reconciler.rendezvous.redeliver(key).await));
         for (key, delivered) in join_all(deliveries).await {
             reconciled.count(key, delivered);
         }
 
-        query.after = page.next;
-        if query.after.is_none() {
+        after = page.next;
+        if after.is_none() {
             return Ok(census);
         }
     }
@@ -126,7 +130,8 @@ impl Reconciled {
                 match delivery {
                     Delivery::Delivered => self.redelivered += 1,
                     Delivery::Late => self.late += 1,
-                    Delivery::Unconfirmed => self.unconfirmed += 1,
+                    Delivery::Refused => self.refused += 1,
+                    _ => self.unconfirmed += 1,
                 }
                 info!(callback_key, delivery = delivery.as_str(), "delivery finished");
                 callbacks::redelivered(key, delivery);
@@ -147,8 +152,12 @@ mod tests {
 
     use serde_json::json;
     use token_store::{
-        CallbackError, Item, MemoryTokenStore, Outcome, PendingPage, RecordingTaskCallbacks, TaskToken,
-        Update, Wait, WaitStarted, Written, complete, register,
+        Outcome, TaskToken, WaitingTask,
+        callbacks::CallbackError,
+        item::Item,
+        store::{PendingPage, PendingQuery, Written},
+        testing::{MemoryTokenStore, RecordingTaskCallbacks, waiting_task},
+        update::Update,
     };
 
     use super::*;
@@ -157,12 +166,10 @@ mod tests {
 
     const AFTER: Duration = Duration::from_secs(30);
 
-    fn reconciler<S: Default>() -> TestReconciler<S> {
+    fn reconciler<S: TokenStore + Default>() -> TestReconciler<S> {
         Reconciler {
-            kinds: "valuation,job".parse().unwrap(),
             after: AFTER,
-            store: S::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(S::default(), RecordingTaskCallbacks::default()).with_clock(now),
         }
     }
 
@@ -182,21 +189,25 @@ mod tests {
         Outcome::success("666000").unwrap()
     }
 
-    async fn wait_for(reconciler: &TestReconciler, key: &CallbackKey, at: SystemTime) {
-        let wait = Wait {
-            started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap(),
-            deadline: now() + Duration::from_secs(86_400),
-            execution: "arn".into(),
-        };
-        let token = token(key.id());
-        register(&reconciler.store, &reconciler.callbacks, key, token, wait, at).await.unwrap();
+    /// The same store and callbacks at another time.
+    fn at(
+        reconciler: &TestReconciler,
+        time: SystemTime,
+    ) -> Rendezvous<&MemoryTokenStore, &RecordingTaskCallbacks> {
+        let Rendezvous { store, callbacks, .. } = &reconciler.rendezvous;
+        Rendezvous::new(store, callbacks).with_clock(move || time)
+    }
+
+    async fn wait_for(reconciler: &TestReconciler, key: &CallbackKey, time: SystemTime) {
+        let task = WaitingTask { timeout_seconds: 86_400, ..waiting_task(token(key.id())) };
+        at(reconciler, time).register(key, task).await.unwrap();
     }
 
     /// Both halves are written, and then Step Functions is out of reach: what a crash before the delivery leaves.
-    async fn leave_open(reconciler: &TestReconciler, key: &CallbackKey, at: SystemTime) {
-        wait_for(reconciler, key, at).await;
-        reconciler.callbacks.fail_next(unavailable());
-        complete(&reconciler.store, &reconciler.callbacks, key, outcome(), at).await.unwrap_err();
+    async fn leave_open(reconciler: &TestReconciler, key: &CallbackKey, time: SystemTime) {
+        wait_for(reconciler, key, time).await;
+        reconciler.rendezvous.callbacks.fail_next(unavailable());
+        at(reconciler, time).complete(key, outcome()).await.unwrap_err();
     }
 
     fn unavailable() -> CallbackError {
@@ -204,7 +215,7 @@ mod tests {
     }
 
     async fn delivery(reconciler: &TestReconciler, key: &CallbackKey) -> Option<Delivery> {
-        reconciler.store.get(key).await.unwrap().unwrap().delivery()
+        reconciler.rendezvous.store.get(key).await.unwrap().unwrap().delivery()
     }
 
     #[tokio::test]
@@ -217,7 +228,7 @@ mod tests {
 
         assert_eq!(first, Reconciled { redelivered: 1, ..Default::default() });
         assert_eq!(second, Reconciled::default());
-        assert_eq!(reconciler.callbacks.sent(), [(token("VAL-1"), outcome())]);
+        assert_eq!(reconciler.rendezvous.callbacks.sent(), [(token("VAL-1"), outcome())]);
         assert_eq!(delivery(&reconciler, &key("VAL-1")).await, Some(Delivery::Delivered));
     }
 
@@ -242,16 +253,14 @@ mod tests {
         let reconciled = handle(&reconciler, now()).await.unwrap();
 
         assert_eq!(reconciled, Reconciled::default());
-        assert_eq!(reconciler.callbacks.sent(), []);
+        assert_eq!(reconciler.rendezvous.callbacks.sent(), []);
     }
 
     #[tokio::test]
     async fn what_waits_for_its_other_half_is_counted_and_left_alone() {
         let reconciler = reconciler();
         wait_for(&reconciler, &key("VAL-1"), now() - 2 * AFTER).await;
-        complete(&reconciler.store, &reconciler.callbacks, &key("VAL-2"), outcome(), now() - AFTER)
-            .await
-            .unwrap();
+        at(&reconciler, now() - AFTER).complete(&key("VAL-2"), outcome()).await.unwrap();
         leave_open(&reconciler, &key("VAL-3"), now()).await;
         let mut reconciled = Reconciled::default();
 
@@ -265,7 +274,7 @@ mod tests {
     async fn a_task_that_has_gone_since_may_have_had_its_outcome() {
         let reconciler = reconciler();
         leave_open(&reconciler, &key("VAL-1"), now() - AFTER).await;
-        reconciler.callbacks.close(&token("VAL-1"));
+        reconciler.rendezvous.callbacks.close(&token("VAL-1"));
 
         let reconciled = handle(&reconciler, now()).await.unwrap();
 
@@ -279,7 +288,7 @@ mod tests {
         for id in ["VAL-1", "VAL-2", "VAL-3"] {
             leave_open(&reconciler, &key(id), now() - AFTER).await;
         }
-        reconciler.callbacks.fail_next(unavailable());
+        reconciler.rendezvous.callbacks.fail_next(unavailable());
 
         let first = handle(&reconciler, now()).await.unwrap();
         let second = handle(&reconciler, now()).await.unwrap();
@@ -330,21 +339,22 @@ mod tests {
         let whole = reconciler();
         let job = CallbackKey::new("job", "17").unwrap();
         leave_open(&whole, &job, now() - AFTER).await;
-        let Reconciler { kinds, after, store, callbacks } = whole;
+        let Rendezvous { store, callbacks, .. } = whole.rendezvous;
         let store = HalfBroken { store, permanently: false };
-        let reconciler = Reconciler { kinds, after, store, callbacks };
+        let reconciler =
+            Reconciler { after: AFTER, rendezvous: Rendezvous::new(store, callbacks).with_clock(now) };
 
         let error = handle(&reconciler, now()).await.unwrap_err();
 
-        assert_eq!(error.to_string(), "what waits of the kind valuation could not be listed");
-        assert_eq!(reconciler.callbacks.sent(), [(token("17"), outcome())]);
+        assert_eq!(error.to_string(), "could not list pending callbacks of kind valuation");
+        assert_eq!(reconciler.rendezvous.callbacks.sent(), [(token("17"), outcome())]);
     }
 
     #[tokio::test]
     async fn errors_have_names_that_say_whether_to_wait_or_to_repair() {
         let busy: TestReconciler<HalfBroken> = reconciler();
         let mut broken: TestReconciler<HalfBroken> = reconciler();
-        broken.store.permanently = true;
+        broken.rendezvous.store.permanently = true;
 
         assert_eq!(handle(&busy, now()).await.unwrap_err().name(), "PendingUnavailable");
         assert_eq!(handle(&broken, now()).await.unwrap_err().name(), "PendingUnreadable");
@@ -352,11 +362,11 @@ mod tests {
 
     #[test]
     fn the_result_says_what_was_done() {
-        let reconciled = Reconciled { redelivered: 3, late: 2, unconfirmed: 1, failed: 0 };
+        let reconciled = Reconciled { redelivered: 3, late: 2, unconfirmed: 1, refused: 0, failed: 0 };
 
         assert_eq!(
             serde_json::to_value(reconciled).unwrap(),
-            json!({ "redelivered": 3, "late": 2, "unconfirmed": 1, "failed": 0 })
+            json!({ "redelivered": 3, "late": 2, "unconfirmed": 1, "refused": 0, "failed": 0 })
         );
     }
 

@@ -4,13 +4,14 @@
 //! may come twice, late or out of order, and a function may die anywhere: the same event again does the same again,
 //! counts once, and goes on where the other stopped.
 
-use std::time::SystemTime;
-
-use function_runtime::{NamedError, callbacks};
+use function_runtime::{
+    NamedError,
+    callbacks::{complete, completed, kinds},
+};
 use text_chunks::{ChunkName, TextCounts};
 use token_store::{
-    CallbackKey, GatherError, Gathering, InvalidCallbackKey, Outcome, Part, PartStore, RendezvousError,
-    TaskCallbacks, TokenStore, complete, gather,
+    CallbackKey, GatherError, Gathering, Outcome, Part, Rendezvous, RendezvousError, TaskCallbacks,
+    TokenStore, key::InvalidCallbackKey, store::PartStore,
 };
 use tracing::{info, warn};
 
@@ -21,14 +22,10 @@ use crate::{
     sum::{SumError, sum},
 };
 
-/// The kind of the callback keys, as `document-splitter` registers them.
-const KIND: &str = "document";
-
 /// What the processor works with.
 pub(crate) struct Processor<O, S, C> {
     pub(crate) objects: O,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 /// Why a chunk is not done. Its event comes twice more and then lies in the dead-letter queue.
@@ -64,14 +61,13 @@ impl NamedError for ProcessError {
 pub(crate) async fn handle(
     processor: &Processor<impl Objects, impl TokenStore + PartStore, impl TaskCallbacks>,
     event: &S3Event,
-    now: SystemTime,
 ) -> Result<(), ProcessError> {
     for record in &event.records {
         let key = record.key();
         let name = ChunkName::of_chunk_key(&key);
         let named = name.and_then(|name| Some((Part::new(name.number, name.of).ok()?, name)));
         match named {
-            Some((part, name)) => process(processor, record.bucket(), part, &name, now).await?,
+            Some((part, name)) => process(processor, record.bucket(), part, &name).await?,
             None => warn!(key, "the object is no chunk"),
         }
     }
@@ -83,10 +79,9 @@ async fn process(
     bucket: &str,
     part: Part,
     name: &ChunkName,
-    now: SystemTime,
 ) -> Result<(), ProcessError> {
-    let Processor { objects, store, callbacks } = processor;
-    let key = CallbackKey::new(KIND, &name.document)?;
+    let Processor { objects, rendezvous } = processor;
+    let key = CallbackKey::new(kinds::DOCUMENT, &name.document)?;
     let (callback_key, chunk, of) = (key.as_str(), name.number, name.of);
 
     let Some(content) = objects.get(bucket, &name.chunk_key()).await? else {
@@ -98,34 +93,31 @@ async fn process(
         Err(error) => {
             let cause = format!("{name} is not UTF-8: its byte {} is wrong", error.valid_up_to());
             let failure = Outcome::failure(PROCESSING_FAILED, cause);
-            let completion = complete(store, callbacks, &key, failure, now).await?;
-            info!(callback_key, chunk, of, ?completion, "chunk failed");
-            callbacks::completed(&key, completion);
+            info!(callback_key, chunk, of, "chunk failed");
+            complete(rendezvous, &key, failure).await?;
             return Ok(());
         }
     };
 
     let counts = serde_json::to_vec(&TextCounts::of(text)).expect("numbers and texts are JSON");
     objects.put(bucket, &name.result_key(), counts).await?;
-    let gathering = gather(store, callbacks, &key, part, sum(objects, bucket, name), now).await?;
-    info!(callback_key, chunk, of, ?gathering, "chunk done");
+    let gathering = rendezvous.gather(&key, part, sum(objects, bucket, name)).await?;
+    info!(callback_key, chunk, of, ?gathering, "processed chunk");
     if let Gathering::Complete(completion) = gathering {
-        callbacks::completed(&key, completion);
+        completed(&key, completion);
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeMap,
-        sync::Mutex,
-        time::{Duration, UNIX_EPOCH},
-    };
+    use std::{collections::BTreeMap, sync::Mutex};
 
     use serde_json::{Value, json};
     use token_store::{
-        CallbackError, MemoryTokenStore, RecordingTaskCallbacks, TaskToken, Wait, WaitStarted, register,
+        TaskToken,
+        callbacks::CallbackError,
+        testing::{MemoryTokenStore, RecordingTaskCallbacks, waiting_task},
     };
 
     use super::*;
@@ -163,8 +155,7 @@ mod tests {
     async fn processor(chunks: &[&[u8]]) -> TestProcessor {
         let processor = Processor {
             objects: MemoryObjects::default(),
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(MemoryTokenStore::default(), RecordingTaskCallbacks::default()),
         };
         let of = chunks.len().try_into().unwrap();
         for (number, chunk) in (1..).zip(chunks) {
@@ -172,28 +163,19 @@ mod tests {
             processor.objects.objects.lock().unwrap().insert(name.chunk_key(), chunk.to_vec());
         }
         let key = CallbackKey::new("document", DOCUMENT).unwrap();
-        let wait = Wait {
-            started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap(),
-            deadline: now() + Duration::from_secs(3_600),
-            execution: "arn".into(),
-        };
-        let token = TaskToken::new("token").unwrap();
-        register(&processor.store, &processor.callbacks, &key, token, wait, now()).await.unwrap();
+        let task = waiting_task(TaskToken::new("token").unwrap());
+        processor.rendezvous.register(&key, task).await.unwrap();
         processor
-    }
-
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
     }
 
     async fn tell(processor: &TestProcessor, number: u32, of: u32) -> Result<(), ProcessError> {
         let event = CHUNK.replace("00001-of-00002", &format!("{number:05}-of-{of:05}"));
-        handle(processor, &serde_json::from_str(&event).unwrap(), now()).await
+        handle(processor, &serde_json::from_str(&event).unwrap()).await
     }
 
     /// What the workflow was told: its output, or error and cause.
     fn told(processor: &TestProcessor) -> Vec<Value> {
-        let sent = processor.callbacks.sent();
+        let sent = processor.rendezvous.callbacks.sent();
         let told = sent.iter().map(|(_, outcome)| match outcome {
             Outcome::Success(output) => serde_json::from_str(output.json()).unwrap(),
             Outcome::Failure(failure) => json!([failure.error(), failure.cause()]),
@@ -284,7 +266,7 @@ mod tests {
     async fn an_object_that_is_no_chunk_is_let_be() {
         let processor = processor(&[b"one\n"]).await;
 
-        handle(&processor, &serde_json::from_str(NO_CHUNK).unwrap(), now()).await.unwrap();
+        handle(&processor, &serde_json::from_str(NO_CHUNK).unwrap()).await.unwrap();
         tell(&processor, 2, 1).await.unwrap();
         tell(&processor, 1, 16_385).await.unwrap();
 
@@ -298,7 +280,7 @@ mod tests {
 
         *processor.objects.fail_next_put.lock().unwrap() = true;
         let not_stored = tell(&processor, 2, 2).await.unwrap_err();
-        processor.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
+        processor.rendezvous.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
         let not_delivered = tell(&processor, 2, 2).await.unwrap_err();
         tell(&processor, 2, 2).await.unwrap();
 
@@ -318,9 +300,9 @@ mod tests {
         assert_eq!((missing.name(), malformed.name()), ("ResultsMalformed", "ResultsMalformed"));
 
         let refused = processor(&[b"\xff"]).await;
-        refused.callbacks.fail_next(CallbackError::Rejected { source: "denied".into() });
+        refused.rendezvous.callbacks.fail_next(CallbackError::Rejected { source: "denied".into() });
         assert_eq!(tell(&refused, 1, 1).await.unwrap_err().name(), "CallbackRefused");
-        refused.callbacks.fail_next(CallbackError::Unavailable { source: "busy".into() });
+        refused.rendezvous.callbacks.fail_next(CallbackError::Unavailable { source: "busy".into() });
         assert_eq!(tell(&refused, 1, 1).await.unwrap_err().name(), "CallbackUnavailable");
 
         let other_count = processor(&[b"one\n", b"two\n"]).await;

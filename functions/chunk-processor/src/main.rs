@@ -6,10 +6,9 @@ mod handler;
 mod objects;
 mod sum;
 
-use std::time::SystemTime;
-
-use function_runtime::{environment::required, run, sdk_config, telemetry};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
+use function_runtime::{
+    callbacks::rendezvous, environment::required, object_timeouts, run, sdk_config, telemetry,
+};
 
 use crate::{event::S3Event, handler::Processor, objects::S3Objects};
 
@@ -17,14 +16,11 @@ use crate::{event::S3Event, handler::Processor, objects::S3Objects};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let sdk = sdk_config().await;
+    let s3 = aws_sdk_s3::config::Builder::from(&sdk).timeout_config(object_timeouts());
     let processor = Processor {
-        objects: S3Objects { client: aws_sdk_s3::Client::new(&sdk) },
-        store: DynamoDbTokenStore::new(
-            aws_sdk_dynamodb::Client::new(&sdk),
-            required::<String>("TASK_TOKENS_TABLE")?,
-        ),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        objects: S3Objects { client: aws_sdk_s3::Client::from_conf(s3.build()) },
+        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
     };
 
-    run(async |event: S3Event| handler::handle(&processor, &event, SystemTime::now()).await).await
+    run(async |event: S3Event| handler::handle(&processor, &event).await).await
 }

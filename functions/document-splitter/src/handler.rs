@@ -1,14 +1,8 @@
 //! What the workflow `document-processor` asks for.
 
-use std::time::SystemTime;
-
-use function_runtime::{NamedError, callbacks};
+use function_runtime::NamedError;
 use serde::{Deserialize, Serialize};
 use text_chunks::{ChunkName, ChunkSize};
-use token_store::{
-    CallbackKey, InvalidCallbackKey, InvalidWait, Registration, RendezvousError, TaskCallbacks, TokenStore,
-    WaitingTask, register,
-};
 use tracing::info;
 
 use crate::{
@@ -17,15 +11,10 @@ use crate::{
     split::{SplitError, split},
 };
 
-/// The kind of the callback keys, as `chunk-processor` completes them.
-const KIND: &str = "document";
-
 /// What the splitter works with.
-pub(crate) struct Splitter<B, S, C> {
+pub(crate) struct Splitter<B> {
     pub(crate) chunk_size: ChunkSize,
     pub(crate) bucket: B,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
 }
 
 /// What the workflow asks for.
@@ -41,12 +30,6 @@ pub(crate) enum Request {
         redrive_count: u32,
         retry_count: u32,
     },
-    /// Register the wait for the chunks.
-    Register {
-        /// What the split has called the document.
-        document: String,
-        wait: WaitingTask,
-    },
     /// Say how many chunks are done.
     Count { document: String },
     /// Delete the chunks and what was made of them, of all attempts.
@@ -58,7 +41,6 @@ pub(crate) enum Request {
 #[serde(untagged)]
 pub(crate) enum Answer {
     Split { document: String, chunks: u32 },
-    Registered { registration: &'static str },
     Counted { done: u64 },
     Discarded { chunks: u64, results: u64 },
 }
@@ -70,12 +52,6 @@ pub(crate) enum SplitterError {
     Split(#[from] SplitError),
     #[error("the artifacts could not be listed or deleted")]
     Artifacts(#[source] StorageError),
-    #[error("the name of the document cannot be a callback key")]
-    Key(#[from] InvalidCallbackKey),
-    #[error("the workflow does not say when its wait began")]
-    Wait(#[from] InvalidWait),
-    #[error("the task token could not be registered")]
-    Registration(#[from] RendezvousError),
 }
 
 impl NamedError for SplitterError {
@@ -89,8 +65,6 @@ impl NamedError for SplitterError {
             | Self::Artifacts(StorageError::Unavailable(_)) => "StorageUnavailable",
             Self::Split(SplitError::Storage(StorageError::Refused(_)))
             | Self::Artifacts(StorageError::Refused(_)) => "StorageRefused",
-            Self::Registration(error) if error.is_retryable() => "RegistrationUnavailable",
-            Self::Registration(_) | Self::Key(_) | Self::Wait(_) => "RegistrationRefused",
         }
     }
 }
@@ -101,9 +75,8 @@ impl NamedError for SplitterError {
 ///
 /// Every variant of [`SplitterError`]; `…Unavailable` is worth a retry.
 pub(crate) async fn handle(
-    splitter: &Splitter<impl Documents + Artifacts, impl TokenStore, impl TaskCallbacks>,
+    splitter: &Splitter<impl Documents + Artifacts>,
     request: Request,
-    now: SystemTime,
 ) -> Result<Answer, SplitterError> {
     match request {
         Request::Split { key, execution, redrive_count, retry_count } => {
@@ -111,20 +84,6 @@ pub(crate) async fn handle(
             let chunks = split(&splitter.bucket, splitter.chunk_size, &key, &document).await?;
             info!(document, chunks, "document split");
             Ok(Answer::Split { document, chunks })
-        }
-        Request::Register { document, wait } => {
-            let key = CallbackKey::new(KIND, &document)?;
-            let (token, wait) = wait.begun(now)?;
-            let registration = register(&splitter.store, &splitter.callbacks, &key, token, wait, now).await?;
-            info!(callback_key = key.as_str(), ?registration, "wait registered");
-            callbacks::registered(&key, registration);
-            Ok(Answer::Registered {
-                registration: match registration {
-                    Registration::Waiting => "Waiting",
-                    Registration::Completed(_) => "Completed",
-                    Registration::Superseded => "Superseded",
-                },
-            })
         }
         Request::Count { document } => {
             let results = ChunkName::results_of(&document);
@@ -147,43 +106,24 @@ pub(crate) async fn handle(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
     use serde_json::{Value, json};
-    use token_store::{
-        CallbackError, MemoryTokenStore, Outcome, RecordingTaskCallbacks, TaskToken, complete,
-    };
 
     use super::*;
     use crate::memory::MemoryBucket;
 
     const SPLIT: &str = include_str!("../../../events/document-splitter/split.json");
-    const REGISTER: &str = include_str!("../../../events/document-splitter/register.json");
     const COUNT: &str = include_str!("../../../events/document-splitter/count.json");
     const DISCARD: &str = include_str!("../../../events/document-splitter/discard.json");
 
-    type TestSplitter = Splitter<MemoryBucket, MemoryTokenStore, RecordingTaskCallbacks>;
+    type TestSplitter = Splitter<MemoryBucket>;
 
     fn splitter(objects: &[(&str, &[u8])]) -> TestSplitter {
-        Splitter {
-            chunk_size: ChunkSize::new(128).unwrap(),
-            bucket: MemoryBucket::with(objects),
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
-        }
-    }
-
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        Splitter { chunk_size: ChunkSize::new(128).unwrap(), bucket: MemoryBucket::with(objects) }
     }
 
     async fn ask(splitter: &TestSplitter, request: &str) -> Result<Value, SplitterError> {
-        let answer = handle(splitter, serde_json::from_str(request).unwrap(), now()).await?;
+        let answer = handle(splitter, serde_json::from_str(request).unwrap()).await?;
         Ok(serde_json::to_value(answer).unwrap())
-    }
-
-    fn key() -> CallbackKey {
-        CallbackKey::new("document", "nightly-2026-03-01/0.0").unwrap()
     }
 
     #[tokio::test]
@@ -202,33 +142,6 @@ mod tests {
             ["1", "2"].map(|number| format!("chunks/nightly-2026-03-01/{attempt}/0000{number}-of-00002.txt"))
         });
         assert_eq!(splitter.bucket.keys()[..6], chunks.concat());
-    }
-
-    #[tokio::test]
-    async fn the_wait_is_registered_under_the_name_of_the_split() {
-        let splitter = splitter(&[]);
-
-        let answer = ask(&splitter, REGISTER).await.unwrap();
-
-        assert_eq!(answer, json!({ "registration": "Waiting" }));
-        let registered = splitter.store.get(&key()).await.unwrap().unwrap().registered.unwrap();
-        assert!(registered.token.expose().starts_with("AQCEAAAA"));
-        assert_eq!(registered.wait.deadline, now() + Duration::from_secs(3_600));
-    }
-
-    #[tokio::test]
-    async fn an_outcome_that_was_there_before_the_wait_is_delivered() {
-        let splitter = splitter(&[]);
-        let counted = Outcome::success("{}").unwrap();
-        complete(&splitter.store, &splitter.callbacks, &key(), counted.clone(), now()).await.unwrap();
-
-        let answer = ask(&splitter, &REGISTER.replace("AQCE", "")).await.unwrap();
-        let older = ask(&splitter, &REGISTER.replace("2026-03-01T09", "2026-03-01T08")).await.unwrap();
-
-        assert_eq!(answer, json!({ "registration": "Completed" }));
-        assert_eq!(older, json!({ "registration": "Superseded" }));
-        let [(token, outcome)] = <[(TaskToken, Outcome); 1]>::try_from(splitter.callbacks.sent()).unwrap();
-        assert!(token.expose().starts_with("AAAA") && outcome == counted);
     }
 
     #[tokio::test]
@@ -284,15 +197,5 @@ mod tests {
             *splitter.bucket.failure.lock().unwrap() = Some(StorageError::Refused("denied".into()));
             assert_eq!(name(&splitter, request).await, "StorageRefused");
         }
-        let never = REGISTER.replace("2026-03-01T", "");
-        assert_eq!(name(&splitter(&[]), &never).await, "RegistrationRefused");
-        let no_name = REGISTER.replace("nightly-2026-03-01/0.0", "");
-        assert_eq!(name(&splitter(&[]), &no_name).await, "RegistrationRefused");
-
-        let splitter = splitter(&[]);
-        let counted = Outcome::success("{}").unwrap();
-        complete(&splitter.store, &splitter.callbacks, &key(), counted, now()).await.unwrap();
-        splitter.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
-        assert_eq!(name(&splitter, REGISTER).await, "RegistrationUnavailable");
     }
 }

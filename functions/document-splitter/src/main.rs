@@ -1,4 +1,4 @@
-//! `document-splitter`: splits a document on S3 into chunks, registers the wait for them, and clears up after a failure.
+//! `document-splitter`: splits a document on S3 into chunks, counts what is done, and deletes the artifacts after a failure.
 
 mod artifacts;
 mod documents;
@@ -8,10 +8,7 @@ mod memory;
 mod s3;
 mod split;
 
-use std::time::SystemTime;
-
-use function_runtime::{environment::required, run, sdk_config, telemetry};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
+use function_runtime::{environment::required, object_timeouts, run, sdk_config, telemetry};
 
 use crate::{
     handler::{Request, Splitter},
@@ -22,15 +19,11 @@ use crate::{
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let sdk = sdk_config().await;
+    let s3 = aws_sdk_s3::config::Builder::from(&sdk).timeout_config(object_timeouts());
     let splitter = Splitter {
         chunk_size: required("CHUNK_BYTES")?,
-        bucket: S3Bucket::new(aws_sdk_s3::Client::new(&sdk), required("DOCUMENT_BUCKET")?),
-        store: DynamoDbTokenStore::new(
-            aws_sdk_dynamodb::Client::new(&sdk),
-            required::<String>("TASK_TOKENS_TABLE")?,
-        ),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        bucket: S3Bucket::new(aws_sdk_s3::Client::from_conf(s3.build()), required("DOCUMENT_BUCKET")?),
     };
 
-    run(async |request: Request| handler::handle(&splitter, request, SystemTime::now()).await).await
+    run(async |request: Request| handler::handle(&splitter, request).await).await
 }

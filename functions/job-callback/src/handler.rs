@@ -4,22 +4,20 @@
 //! rendezvous under the key `job#<id of the run>` takes all of that. An event that fails is tried twice more by the
 //! Lambda service and then lies in the dead-letter queue.
 
-use std::time::SystemTime;
-
-use function_runtime::{NamedError, callbacks};
-use token_store::{CallbackKey, InvalidCallbackKey, RendezvousError, TaskCallbacks, TokenStore, complete};
-use tracing::info;
+use function_runtime::{
+    NamedError,
+    callbacks::{complete, kinds},
+};
+use token_store::{
+    CallbackKey, Rendezvous, RendezvousError, TaskCallbacks, TokenStore, key::InvalidCallbackKey,
+};
 
 use crate::job_event::{EventFields, FieldMissing, JobEnd, JobEvent};
-
-/// The kind of the callback keys, as the workflow that starts the job registers them.
-const KIND: &str = "job";
 
 /// What the callback works with.
 pub(crate) struct JobCallback<S, C> {
     pub(crate) fields: EventFields,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 /// Why an event did not complete anything.
@@ -54,24 +52,19 @@ impl NamedError for CallbackError {
 pub(crate) async fn handle(
     callback: &JobCallback<impl TokenStore, impl TaskCallbacks>,
     event: &JobEvent,
-    now: SystemTime,
 ) -> Result<(), CallbackError> {
     let JobEnd { run_id, outcome } = event.end(&callback.fields)?;
-    let key = CallbackKey::new(KIND, &run_id)?;
-
-    let completion = complete(&callback.store, &callback.callbacks, &key, outcome, now).await?;
-    info!(callback_key = key.as_str(), ?completion, "job ended");
-    callbacks::completed(&key, completion);
+    let key = CallbackKey::new(kinds::JOB, &run_id)?;
+    complete(&callback.rendezvous, &key, outcome).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
     use token_store::{
-        CallbackError as SendError, MemoryTokenStore, Outcome, RecordingTaskCallbacks, TaskToken, Wait,
-        WaitStarted, register,
+        Outcome, TaskToken,
+        callbacks::CallbackError as SendError,
+        testing::{MemoryTokenStore, RecordingTaskCallbacks, waiting_task},
     };
 
     use super::*;
@@ -89,13 +82,8 @@ mod tests {
                 success: "Execution Successful".into(),
                 reason: "error-message".into(),
             },
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(MemoryTokenStore::default(), RecordingTaskCallbacks::default()),
         }
-    }
-
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
     }
 
     fn key() -> CallbackKey {
@@ -107,16 +95,11 @@ mod tests {
     }
 
     async fn begin_to_wait(callback: &TestCallback) {
-        let wait = Wait {
-            started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap(),
-            deadline: now() + Duration::from_secs(3_600),
-            execution: "arn".into(),
-        };
-        register(&callback.store, &callback.callbacks, &key(), token(), wait, now()).await.unwrap();
+        callback.rendezvous.register(&key(), waiting_task(token())).await.unwrap();
     }
 
     async fn receive(callback: &TestCallback, event: &str) -> Result<(), CallbackError> {
-        handle(callback, &serde_json::from_str(event).unwrap(), now()).await
+        handle(callback, &serde_json::from_str(event).unwrap()).await
     }
 
     #[tokio::test]
@@ -127,7 +110,7 @@ mod tests {
         receive(&callback, SUCCESSFUL).await.unwrap();
         receive(&callback, SUCCESSFUL).await.unwrap();
 
-        let sent = callback.callbacks.sent();
+        let sent = callback.rendezvous.callbacks.sent();
         assert!(matches!(&sent[..], [(to, Outcome::Success(_))] if *to == token()));
     }
 
@@ -138,7 +121,7 @@ mod tests {
 
         receive(&callback, FAILED).await.unwrap();
 
-        let sent = callback.callbacks.sent();
+        let sent = callback.rendezvous.callbacks.sent();
         let [(_, Outcome::Failure(failure))] = &sent[..] else { panic!("one failure") };
         assert_eq!(failure.error(), "JobFailed");
         assert!(failure.cause().ends_with(": The file input/example.json is not valid JSON"));
@@ -151,7 +134,7 @@ mod tests {
         receive(&callback, SUCCESSFUL).await.unwrap();
         begin_to_wait(&callback).await;
 
-        assert_eq!(callback.callbacks.sent().len(), 1);
+        assert_eq!(callback.rendezvous.callbacks.sent().len(), 1);
     }
 
     #[tokio::test]
@@ -159,14 +142,14 @@ mod tests {
         let callback = callback();
         begin_to_wait(&callback).await;
 
-        callback.callbacks.fail_next(SendError::Unavailable { source: "throttled".into() });
+        callback.rendezvous.callbacks.fail_next(SendError::Unavailable { source: "throttled".into() });
         let unavailable = receive(&callback, SUCCESSFUL).await.unwrap_err();
-        callback.callbacks.fail_next(SendError::Rejected { source: "access denied".into() });
+        callback.rendezvous.callbacks.fail_next(SendError::Rejected { source: "access denied".into() });
         let refused = receive(&callback, SUCCESSFUL).await.unwrap_err();
         receive(&callback, SUCCESSFUL).await.unwrap();
 
         assert_eq!((unavailable.name(), refused.name()), ("CallbackUnavailable", "CallbackRefused"));
-        assert_eq!(callback.callbacks.sent().len(), 1);
+        assert_eq!(callback.rendezvous.callbacks.sent().len(), 1);
     }
 
     #[tokio::test]

@@ -4,10 +4,7 @@ mod failure;
 mod handler;
 mod job_event;
 
-use std::time::SystemTime;
-
-use function_runtime::{environment::required, run, sdk_config, telemetry};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
+use function_runtime::{callbacks::rendezvous, environment::required, run, sdk_config, telemetry};
 
 use crate::{
     handler::JobCallback,
@@ -25,12 +22,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             success: required("SUCCESS_STATUS")?,
             reason: required("REASON_FIELD")?,
         },
-        store: DynamoDbTokenStore::new(
-            aws_sdk_dynamodb::Client::new(&sdk),
-            required::<String>("TASK_TOKENS_TABLE")?,
-        ),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
     };
 
-    run(async |event: JobEvent| handler::handle(&callback, &event, SystemTime::now()).await).await
+    run(async |event: JobEvent| handler::handle(&callback, &event).await).await
 }

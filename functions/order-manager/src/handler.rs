@@ -7,15 +7,16 @@
 
 use std::time::SystemTime;
 
-use function_runtime::http::Request;
+use function_runtime::{callbacks::kinds, http::Request};
 use http::StatusCode;
 use orders::{
-    Announcement, CANCELLATION_CAUSE, COMPLETION, Cursor, Decision, EventBus, Order, OrderBook, OrderId,
-    OrderState, Refusal, SUBMISSION, UserId, change, epoch_ms,
+    Announcement, CANCELLATION_CAUSE, Cursor, Decision, EventBus, Order, OrderBook, OrderId, OrderState,
+    Refusal, UserId, change, epoch_ms,
 };
 use serde_json::json;
 use token_store::{
-    CallbackError, Completion, Heartbeat, Outcome, RendezvousError, TaskCallbacks, TokenStore, heartbeat,
+    Completion, Heartbeat, Outcome, Rendezvous, RendezvousError, TaskCallbacks, TokenStore,
+    callbacks::CallbackError,
 };
 use tracing::info;
 
@@ -38,8 +39,7 @@ pub(crate) struct OrderManager<B, M, E, S, C> {
     pub(crate) book: B,
     pub(crate) menu: M,
     pub(crate) bus: E,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> OrderManager<B, M, E, S, C> {
@@ -75,7 +75,7 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
             (Route::List { state, after }, Caller::Barista(_)) => self.list(state, after.as_ref()).await,
             (Route::Complete(_) | Route::List { .. }, Caller::Customer(_)) => Err(Refused::ShopOnly),
             (Route::Cancel(id), _) => self.cancel(&id, caller, now).await,
-            (Route::Heartbeat(id), _) => self.heartbeat(&id, caller, now).await,
+            (Route::Heartbeat(id), _) => self.heartbeat(&id, caller).await,
             (Route::Get(id), _) => {
                 let order = self.order(&id, caller).await?;
                 Ok(Answer { code: StatusCode::OK, body: Body::Order(Box::new(order)) })
@@ -118,7 +118,7 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
 
         let drink = serde_json::to_string(&drink).expect("texts always serialize");
         let outcome = Outcome::success(drink).expect("a drink is short JSON");
-        let completion = self.deliver(SUBMISSION, id, outcome, now).await?;
+        let completion = self.deliver(kinds::ORDER_SUBMISSION, id, outcome).await?;
         if is_recorded(&completion) {
             self.bus.announce(&Announcement::submitted(&order)).await?;
         }
@@ -137,7 +137,7 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
 
         let output = json!({ "orderId": id }).to_string();
         let outcome = Outcome::success(output).expect("an id is short JSON");
-        let completion = self.deliver(COMPLETION, id, outcome, now).await?;
+        let completion = self.deliver(kinds::ORDER_COMPLETION, id, outcome).await?;
         if is_recorded(&completion) {
             self.bus.announce(&Announcement::completed(&order)).await?;
         }
@@ -164,11 +164,11 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
         let outcome = Outcome::failure(ORDER_CANCELLED, CANCELLATION_CAUSE);
         let mut completion = Completion::Conflict;
         if found.state < OrderState::WaitingCompletion {
-            completion = self.deliver(SUBMISSION, id, outcome.clone(), now).await?;
+            completion = self.deliver(kinds::ORDER_SUBMISSION, id, outcome.clone()).await?;
         }
         // What else is recorded under the customer's key is a drink: the workflow is on its way to the barista.
         if completion == Completion::Conflict {
-            completion = self.deliver(COMPLETION, id, outcome, now).await?;
+            completion = self.deliver(kinds::ORDER_COMPLETION, id, outcome).await?;
         }
         if is_recorded(&completion) {
             self.bus.announce(&Announcement::cancelled(&order)).await?;
@@ -180,18 +180,18 @@ impl<B: OrderBook, M: MenuSource, E: EventBus, S: TokenStore, C: TaskCallbacks> 
     }
 
     /// Somebody is still there: the customer who chooses, or the barista who has much to do.
-    async fn heartbeat(&self, id: &OrderId, caller: &Caller, now: SystemTime) -> Result<Answer, Refused> {
+    async fn heartbeat(&self, id: &OrderId, caller: &Caller) -> Result<Answer, Refused> {
         self.order(id, caller).await?;
         let kind = match caller {
-            Caller::Customer(_) => SUBMISSION,
-            Caller::Barista(_) => COMPLETION,
+            Caller::Customer(_) => kinds::ORDER_SUBMISSION,
+            Caller::Barista(_) => kinds::ORDER_COMPLETION,
         };
-        match heartbeat(&self.store, &self.callbacks, &key(kind, id), now).await {
+        match self.rendezvous.heartbeat(&key(kind, id)).await {
             Ok(Heartbeat::Alive) => Ok(Answer::new(StatusCode::OK, "alive", "the workflow waits on")),
             Ok(Heartbeat::NotRegistered) => {
                 Ok(Answer::new(StatusCode::CONFLICT, "conflict", "no workflow waits for this yet"))
             }
-            Ok(Heartbeat::Gone) | Err(RendezvousError::Callback(CallbackError::InvalidToken)) => {
+            Ok(_) | Err(RendezvousError::Callback(CallbackError::InvalidToken)) => {
                 Ok(Answer::new(StatusCode::GONE, "late", "the workflow does not wait for this any more"))
             }
             Err(error) => Err(error.into()),
@@ -229,7 +229,10 @@ mod tests {
         Announcement, Drink, Entry, EventBusError, Fact, MemoryOrderBook, Progress, RecordingBus, Run,
     };
     use serde_json::Value;
-    use token_store::{MemoryTokenStore, RecordingTaskCallbacks, TaskToken, Wait, WaitStarted, register};
+    use token_store::{
+        TaskToken,
+        testing::{MemoryTokenStore, RecordingTaskCallbacks, waiting_task},
+    };
 
     use super::*;
     use crate::menu::{Dish, Menu, MenuError};
@@ -264,8 +267,8 @@ mod tests {
             book: MemoryOrderBook::default(),
             menu: TestMenu::default(),
             bus: RecordingBus::default(),
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(MemoryTokenStore::default(), RecordingTaskCallbacks::default())
+                .with_clock(now),
         }
     }
 
@@ -327,28 +330,21 @@ mod tests {
         /// The workflow waits, and `order-token-storer` registers it.
         async fn waits(&self, kind: &str) -> TaskToken {
             let token = TaskToken::new(format!("token of {kind}")).unwrap();
-            let wait = Wait {
-                started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap(),
-                deadline: now() + Duration::from_secs(900),
-                execution: "arn".into(),
-            };
-            register(&self.store, &self.callbacks, &key(kind, &id()), token.clone(), wait, now())
-                .await
-                .unwrap();
+            self.rendezvous.register(&key(kind, &id()), waiting_task(token.clone())).await.unwrap();
             token
         }
 
         async fn waits_for_the_customer(&self) -> TaskToken {
             self.ask(ADA).await;
             self.says(Progress::Started).await;
-            self.waits(SUBMISSION).await
+            self.waits(kinds::ORDER_SUBMISSION).await
         }
 
         async fn waits_for_a_barista(&self) -> TaskToken {
             self.waits_for_the_customer().await;
             assert_eq!(self.put("submit", ADA, &drink("Latte")).await.0, 200);
             self.says(Progress::WaitingCompletion { number: 7 }).await;
-            self.waits(COMPLETION).await
+            self.waits(kinds::ORDER_COMPLETION).await
         }
 
         fn announced(&self) -> Vec<&'static str> {
@@ -366,15 +362,15 @@ mod tests {
 
         assert_eq!(manager.ask(ADA).await, answers(202, "requested"));
         manager.says(Progress::Started).await;
-        let customers = manager.waits(SUBMISSION).await;
+        let customers = manager.waits(kinds::ORDER_SUBMISSION).await;
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(200, "delivered"));
         manager.says(Progress::WaitingCompletion { number: 7 }).await;
-        let baristas = manager.waits(COMPLETION).await;
+        let baristas = manager.waits(kinds::ORDER_COMPLETION).await;
         assert_eq!(manager.put("complete", EVA, "").await, answers(200, "delivered"));
 
         let drink = Outcome::success(r#"{"drink":"Latte","modifiers":[]}"#).unwrap();
         let made = Outcome::success(r#"{"orderId":"42"}"#).unwrap();
-        assert_eq!(manager.callbacks.sent(), [(customers, drink), (baristas, made)]);
+        assert_eq!(manager.rendezvous.callbacks.sent(), [(customers, drink), (baristas, made)]);
         let order = manager.get().await;
         assert_eq!((&order["state"], &order["baristaUserId"]), (&json!("COMPLETED"), &json!("eva")));
         assert_eq!((&order["orderNumber"], &order["drinkOrder"]["drink"]), (&json!(7), &json!("Latte")));
@@ -406,7 +402,7 @@ mod tests {
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(200, "duplicate"));
         assert_eq!(manager.put("submit", ADA, &drink("Cappuccino")).await, answers(409, "conflict"));
 
-        assert_eq!(manager.callbacks.sent().len(), 1);
+        assert_eq!(manager.rendezvous.callbacks.sent().len(), 1);
         assert_eq!(manager.get().await["drinkOrder"]["drink"], "Latte");
     }
 
@@ -417,9 +413,11 @@ mod tests {
 
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(202, "parked"));
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(202, "parked"));
-        let token = manager.waits(SUBMISSION).await;
+        let token = manager.waits(kinds::ORDER_SUBMISSION).await;
 
-        assert!(matches!(&manager.callbacks.sent()[..], [(to, Outcome::Success(_))] if *to == token));
+        assert!(
+            matches!(&manager.rendezvous.callbacks.sent()[..], [(to, Outcome::Success(_))] if *to == token)
+        );
     }
 
     #[tokio::test]
@@ -432,7 +430,7 @@ mod tests {
         assert_eq!(manager.put("submit", ADA, with_soy).await, answers(400, "malformed"));
 
         assert_eq!(manager.get().await["state"], "CREATED");
-        assert_eq!(manager.callbacks.sent(), []);
+        assert_eq!(manager.rendezvous.callbacks.sent(), []);
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(200, "delivered"));
     }
 
@@ -443,8 +441,8 @@ mod tests {
 
         assert_eq!(manager.put("complete", EVA, "").await, answers(409, "conflict"));
 
-        assert_eq!(manager.callbacks.sent(), []);
-        assert_eq!(manager.store.get(&key(COMPLETION, &id())).await.unwrap(), None);
+        assert_eq!(manager.rendezvous.callbacks.sent(), []);
+        assert_eq!(manager.rendezvous.store.get(&key(kinds::ORDER_COMPLETION, &id())).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -455,9 +453,9 @@ mod tests {
 
         assert_eq!(manager.put("complete", EVA, "").await, answers(202, "parked"));
         assert_eq!(manager.get().await["state"], "SUBMITTED", "the workflow does not know it yet");
-        let token = manager.waits(COMPLETION).await;
+        let token = manager.waits(kinds::ORDER_COMPLETION).await;
 
-        assert_eq!(manager.callbacks.sent()[1].0, token);
+        assert_eq!(manager.rendezvous.callbacks.sent()[1].0, token);
         assert_eq!(manager.put("complete", EVA, "").await, answers(200, "duplicate"));
         assert_eq!(manager.get().await["state"], "COMPLETED");
     }
@@ -471,7 +469,7 @@ mod tests {
         assert_eq!(manager.put("complete", ("x-barista-id", "max"), "").await, answers(200, "duplicate"));
 
         assert_eq!(manager.get().await["baristaUserId"], "eva");
-        assert_eq!(manager.callbacks.sent().len(), 2);
+        assert_eq!(manager.rendezvous.callbacks.sent().len(), 2);
     }
 
     #[tokio::test]
@@ -485,7 +483,7 @@ mod tests {
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(409, "conflict"));
 
         let given_up = Outcome::failure("OrderCancelled", "The order was cancelled");
-        assert_eq!(manager.callbacks.sent(), [(token, given_up)]);
+        assert_eq!(manager.rendezvous.callbacks.sent(), [(token, given_up)]);
         let order = manager.get().await;
         assert_eq!(
             (&order["state"], &order["reason"]),
@@ -504,8 +502,8 @@ mod tests {
         assert_eq!(manager.put("cancel", EVA, "").await, answers(200, "duplicate"));
 
         assert_eq!(manager.get().await["reason"], "cancelled by the customer");
-        assert_eq!(manager.callbacks.sent(), [], "nothing is kept for a wait that will not come");
-        assert_eq!(manager.store.get(&key(COMPLETION, &id())).await.unwrap(), None);
+        assert_eq!(manager.rendezvous.callbacks.sent(), [], "nothing is kept for a wait that will not come");
+        assert_eq!(manager.rendezvous.store.get(&key(kinds::ORDER_COMPLETION, &id())).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -516,7 +514,7 @@ mod tests {
         assert_eq!(manager.put("cancel", EVA, "").await, answers(200, "delivered"));
         assert_eq!(manager.put("complete", EVA, "").await, answers(409, "conflict"));
 
-        assert!(matches!(&manager.callbacks.sent()[1], (to, Outcome::Failure(_)) if *to == token));
+        assert!(matches!(&manager.rendezvous.callbacks.sent()[1], (to, Outcome::Failure(_)) if *to == token));
         assert_eq!(manager.get().await["reason"], "cancelled by the shop");
     }
 
@@ -528,9 +526,9 @@ mod tests {
 
         assert_eq!(manager.put("cancel", ADA, "").await, answers(202, "parked"));
         assert_eq!(manager.put("complete", EVA, "").await, answers(409, "conflict"));
-        let token = manager.waits(COMPLETION).await;
+        let token = manager.waits(kinds::ORDER_COMPLETION).await;
 
-        assert!(matches!(&manager.callbacks.sent()[1], (to, Outcome::Failure(_)) if *to == token));
+        assert!(matches!(&manager.rendezvous.callbacks.sent()[1], (to, Outcome::Failure(_)) if *to == token));
     }
 
     #[tokio::test]
@@ -548,7 +546,7 @@ mod tests {
     async fn an_order_that_timed_out_takes_nothing_more() {
         let manager = manager();
         let token = manager.waits_for_the_customer().await;
-        manager.callbacks.close(&token);
+        manager.rendezvous.callbacks.close(&token);
 
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(410, "late"));
         manager.says(Progress::TimedOut { cause: "Customer timedout".into() }).await;
@@ -566,17 +564,17 @@ mod tests {
         manager.ask(ADA).await;
         assert_eq!(manager.put("heartbeat", ADA, "").await, answers(409, "conflict"));
         manager.says(Progress::Started).await;
-        let customers = manager.waits(SUBMISSION).await;
+        let customers = manager.waits(kinds::ORDER_SUBMISSION).await;
 
         assert_eq!(manager.put("heartbeat", ADA, "").await, answers(200, "alive"));
         assert_eq!(manager.put("heartbeat", BOB, "").await, answers(403, "forbidden"));
         assert_eq!(manager.put("heartbeat", EVA, "").await, answers(409, "conflict"));
         manager.put("submit", ADA, &drink("Latte")).await;
-        let baristas = manager.waits(COMPLETION).await;
+        let baristas = manager.waits(kinds::ORDER_COMPLETION).await;
         assert_eq!(manager.put("heartbeat", ADA, "").await, answers(410, "late"));
         assert_eq!(manager.put("heartbeat", EVA, "").await, answers(200, "alive"));
 
-        assert_eq!(manager.callbacks.heartbeats(), [customers, baristas]);
+        assert_eq!(manager.rendezvous.callbacks.heartbeats(), [customers, baristas]);
     }
 
     #[tokio::test]
@@ -626,12 +624,12 @@ mod tests {
         assert_eq!(manager.ask(ADA).await, answers(503, "unavailable"));
         assert_eq!(manager.ask(ADA).await, answers(202, "requested"));
         manager.says(Progress::Started).await;
-        manager.waits(SUBMISSION).await;
+        manager.waits(kinds::ORDER_SUBMISSION).await;
         manager.bus.fail_next(busy());
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(503, "unavailable"));
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(200, "duplicate"));
-        manager.waits(COMPLETION).await;
-        manager.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
+        manager.waits(kinds::ORDER_COMPLETION).await;
+        manager.rendezvous.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
         assert_eq!(manager.put("complete", EVA, "").await, answers(202, "parked"));
         manager.bus.fail_next(busy());
         assert_eq!(manager.put("complete", EVA, "").await, answers(503, "unavailable"));
@@ -721,6 +719,6 @@ mod tests {
 
         assert_eq!(manager.put("submit", ADA, &drink("Latte")).await, answers(200, "delivered"));
 
-        assert_eq!(manager.callbacks.sent()[0].0, token);
+        assert_eq!(manager.rendezvous.callbacks.sent()[0].0, token);
     }
 }

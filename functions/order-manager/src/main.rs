@@ -13,9 +13,10 @@ mod route;
 use std::{convert::Infallible, time::SystemTime};
 
 use aws_lambda_events::event::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
-use function_runtime::{environment::required, http::Request, run, sdk_config, telemetry};
+use function_runtime::{
+    callbacks::rendezvous, environment::required, http::Request, run, sdk_config, telemetry,
+};
 use orders::{DynamoDbOrderBook, EventBridgeBus};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
 
 use crate::{handler::OrderManager, menu::DynamoDbMenu};
 
@@ -29,8 +30,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         book: DynamoDbOrderBook::new(dynamodb.clone(), required::<String>("ORDERS_TABLE")?),
         menu: DynamoDbMenu { client: dynamodb.clone(), table: required("SHOP_CONFIG_TABLE")? },
         bus: EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&sdk), event_bus),
-        store: DynamoDbTokenStore::new(dynamodb, required::<String>("TASK_TOKENS_TABLE")?),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
     };
 
     run(async |event: LambdaFunctionUrlRequest| {

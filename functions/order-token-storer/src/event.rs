@@ -2,7 +2,7 @@
 
 use orders::{Fact, OrderId, Progress, Run, UserId};
 use serde::Deserialize;
-use token_store::{TaskToken, WaitingTask};
+use token_store::WaitingTask;
 
 /// An event that EventBridge delivers: `{"detail-type", "detail", …}`.
 #[derive(Debug, Deserialize)]
@@ -35,18 +35,13 @@ pub(crate) enum OrderEvent {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Waiting {
-    #[serde(rename = "TaskToken")]
-    task_token: TaskToken,
     order_id: OrderId,
     user_id: UserId,
     #[serde(default)]
     order_number: Option<String>,
-    execution: String,
     start_time: u64,
-    entered_time: String,
-    redrive_count: u32,
-    retry_count: u32,
-    timeout_seconds: u64,
+    #[serde(flatten)]
+    pub(crate) task: WaitingTask,
 }
 
 /// The workflow comes to an end.
@@ -99,20 +94,8 @@ impl Waiting {
         Fact {
             order_id: self.order_id.clone(),
             user_id: self.user_id.clone(),
-            run: Run { execution: self.execution.clone(), started_at_epoch_ms: self.start_time },
+            run: Run { execution: self.task.execution.clone(), started_at_epoch_ms: self.start_time },
             progress,
-        }
-    }
-
-    /// The task that waits.
-    pub(crate) fn into_task(self) -> WaitingTask {
-        WaitingTask {
-            task_token: self.task_token,
-            execution: self.execution,
-            entered_time: self.entered_time,
-            redrive_count: self.redrive_count,
-            retry_count: self.retry_count,
-            timeout_seconds: self.timeout_seconds,
         }
     }
 }

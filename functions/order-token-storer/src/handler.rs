@@ -6,15 +6,15 @@
 
 use std::time::SystemTime;
 
-use function_runtime::{NamedError, callbacks};
+use function_runtime::{
+    NamedError,
+    callbacks::{RegistrationError, kinds, register},
+};
 use orders::{
-    Announcement, COMPLETION, ChangeError, EventBus, EventBusError, Fact, Order, OrderBook, OrderBookError,
-    OrderState, Progress, SUBMISSION, change, epoch_ms,
+    Announcement, ChangeError, EventBus, EventBusError, Fact, Order, OrderBook, OrderBookError, OrderState,
+    Progress, change, epoch_ms,
 };
-use token_store::{
-    CallbackKey, InvalidCallbackKey, InvalidWait, RendezvousError, TaskCallbacks, TokenStore, WaitingTask,
-    register,
-};
+use token_store::{Rendezvous, RendezvousError, TaskCallbacks, TokenStore};
 use tracing::{info, warn};
 
 use crate::{
@@ -27,8 +27,7 @@ pub(crate) struct OrderTokenStorer<B, P, E, S, C> {
     pub(crate) book: B,
     pub(crate) places: P,
     pub(crate) bus: E,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 /// Why an event was not taken in.
@@ -37,18 +36,12 @@ pub(crate) enum StorerError {
     /// Terminal: the workflow does not say what it should.
     #[error(transparent)]
     Number(#[from] InvalidNumber),
-    /// Terminal: the context of the waiting state is not what Step Functions writes.
-    #[error("the workflow does not say when its wait began")]
-    Wait(#[from] InvalidWait),
-    /// Terminal: no order id makes such a key.
-    #[error("the order id cannot be a callback key")]
-    Key(#[from] InvalidCallbackKey),
     /// Retryable: the record.
     #[error("the record of the order could not be changed")]
     Book(#[from] OrderBookError),
-    /// Retryable, unless a permission or a token is wrong.
-    #[error("the task token could not be registered")]
-    Rendezvous(#[from] RendezvousError),
+    /// Retryable, unless a permission, a token or a time is wrong.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     /// Retryable.
     #[error("the order could not be announced")]
     Bus(#[from] EventBusError),
@@ -60,10 +53,13 @@ pub(crate) enum StorerError {
 impl NamedError for StorerError {
     fn name(&self) -> &'static str {
         match self {
-            Self::Number(_) | Self::Wait(_) | Self::Key(_) => "EventMalformed",
+            Self::Number(_)
+            | Self::Registration(
+                RegistrationError::Key(_) | RegistrationError::Rendezvous(RendezvousError::Wait(_)),
+            ) => "EventMalformed",
             Self::Book(_) => "RecordUnavailable",
-            Self::Rendezvous(error) if error.is_retryable() => "RegistrationUnavailable",
-            Self::Rendezvous(_) => "RegistrationRefused",
+            Self::Registration(error) if error.is_retryable() => "RegistrationUnavailable",
+            Self::Registration(_) => "RegistrationRefused",
             Self::Bus(_) => "AnnouncementUnavailable",
             Self::Places(_) => "PlacesUnavailable",
         }
@@ -90,14 +86,14 @@ pub(crate) async fn handle(
         OrderEvent::WorkflowStarted(waiting) => {
             let order = record(&storer.book, &waiting.started(), now).await?;
             if let Some(order) = order.filter(|order| order.state < OrderState::WaitingCompletion) {
-                register_wait(&storer.store, &storer.callbacks, SUBMISSION, &order, waiting.into_task(), now)
+                register(&storer.rendezvous, kinds::ORDER_SUBMISSION, order.id.as_str(), waiting.task)
                     .await?;
             }
         }
         OrderEvent::WaitingCompletion(waiting) => {
             let order = record(&storer.book, &waiting.numbered()?, now).await?;
             if let Some(order) = order.filter(|order| !order.state.is_final()) {
-                register_wait(&storer.store, &storer.callbacks, COMPLETION, &order, waiting.into_task(), now)
+                register(&storer.rendezvous, kinds::ORDER_COMPLETION, order.id.as_str(), waiting.task)
                     .await?;
                 storer.bus.announce(&Announcement::waiting_completion(&order)).await?;
             }
@@ -146,24 +142,6 @@ async fn record(
     }
 }
 
-/// Registers the wait; an outcome that came before is delivered now.
-async fn register_wait(
-    store: &impl TokenStore,
-    task_callbacks: &impl TaskCallbacks,
-    kind: &str,
-    order: &Order,
-    task: WaitingTask,
-    now: SystemTime,
-) -> Result<(), StorerError> {
-    let key = CallbackKey::new(kind, order.id.as_str())?;
-    let (token, wait) = task.begun(now)?;
-
-    let registration = register(store, task_callbacks, &key, token, wait, now).await?;
-    info!(callback_key = key.as_str(), ?registration, "wait registered");
-    callbacks::registered(&key, registration);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -174,7 +152,9 @@ mod tests {
     use orders::{Drink, Entry, MemoryOrderBook, OrderId, RecordingBus, UserId};
     use serde_json::Value;
     use token_store::{
-        CallbackError, MemoryTokenStore, Outcome, RecordingTaskCallbacks, TaskToken, complete,
+        CallbackKey, Outcome, TaskToken,
+        callbacks::CallbackError,
+        testing::{MemoryTokenStore, RecordingTaskCallbacks},
     };
 
     use super::*;
@@ -217,8 +197,8 @@ mod tests {
             book: MemoryOrderBook::default(),
             places: RecordingPlaces::default(),
             bus: RecordingBus::default(),
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(MemoryTokenStore::default(), RecordingTaskCallbacks::default())
+                .with_clock(now),
         }
     }
 
@@ -247,7 +227,7 @@ mod tests {
     }
 
     async fn token(storer: &TestStorer, kind: &str) -> Option<TaskToken> {
-        let item = storer.store.get(&CallbackKey::new(kind, "1").unwrap()).await.unwrap()?;
+        let item = storer.rendezvous.store.get(&CallbackKey::new(kind, "1").unwrap()).await.unwrap()?;
         item.registered.map(|registered| registered.token)
     }
 
@@ -280,8 +260,8 @@ mod tests {
         let order = order(&storer).await;
         assert_eq!((order.state, order.number), (OrderState::WaitingCompletion, Some(10)));
         assert_eq!(order.user_id, user());
-        assert_eq!(token(&storer, SUBMISSION).await, Some(token_of(STARTED)));
-        assert_eq!(token(&storer, COMPLETION).await, Some(token_of(WAITING)));
+        assert_eq!(token(&storer, kinds::ORDER_SUBMISSION).await, Some(token_of(STARTED)));
+        assert_eq!(token(&storer, kinds::ORDER_COMPLETION).await, Some(token_of(WAITING)));
         assert_eq!(storer.bus.announced(), [Announcement::waiting_completion(&order)]);
     }
 
@@ -295,7 +275,7 @@ mod tests {
         tell(&storer, STARTED).await.unwrap();
 
         assert_eq!(entry(&storer).await, before);
-        assert_eq!(token(&storer, SUBMISSION).await, Some(token_of(STARTED)));
+        assert_eq!(token(&storer, kinds::ORDER_SUBMISSION).await, Some(token_of(STARTED)));
     }
 
     #[tokio::test]
@@ -307,20 +287,24 @@ mod tests {
 
         let order = order(&storer).await;
         assert_eq!((order.state, order.number), (OrderState::WaitingCompletion, Some(10)));
-        assert_eq!(token(&storer, COMPLETION).await, Some(token_of(WAITING)));
-        assert_eq!(token(&storer, SUBMISSION).await, None, "nobody waits for the customer any more");
+        assert_eq!(token(&storer, kinds::ORDER_COMPLETION).await, Some(token_of(WAITING)));
+        assert_eq!(
+            token(&storer, kinds::ORDER_SUBMISSION).await,
+            None,
+            "nobody waits for the customer any more"
+        );
     }
 
     #[tokio::test]
     async fn a_completion_that_came_first_is_delivered_by_the_registration() {
         let storer = storer();
         let made = Outcome::success(r#"{"orderId":"1"}"#).unwrap();
-        let key = CallbackKey::new(COMPLETION, "1").unwrap();
-        complete(&storer.store, &storer.callbacks, &key, made.clone(), now()).await.unwrap();
+        let key = CallbackKey::new(kinds::ORDER_COMPLETION, "1").unwrap();
+        storer.rendezvous.complete(&key, made.clone()).await.unwrap();
 
         tell(&storer, WAITING).await.unwrap();
 
-        assert_eq!(storer.callbacks.sent(), [(token_of(WAITING), made)]);
+        assert_eq!(storer.rendezvous.callbacks.sent(), [(token_of(WAITING), made)]);
     }
 
     #[tokio::test]
@@ -352,7 +336,10 @@ mod tests {
         tell(&storer, STARTED).await.unwrap();
         tell(&storer, WAITING).await.unwrap();
 
-        assert_eq!((token(&storer, SUBMISSION).await, token(&storer, COMPLETION).await), (None, None));
+        assert_eq!(
+            (token(&storer, kinds::ORDER_SUBMISSION).await, token(&storer, kinds::ORDER_COMPLETION).await),
+            (None, None)
+        );
         assert_eq!(storer.bus.announced(), []);
         assert_eq!(order(&storer).await.number, Some(10));
     }
@@ -379,7 +366,7 @@ mod tests {
         tell(&storer, &with(TIMED_OUT, "execution", "intruder")).await.unwrap();
 
         assert_eq!(entry(&storer).await, before);
-        assert_eq!(token(&storer, SUBMISSION).await, Some(token_of(STARTED)));
+        assert_eq!(token(&storer, kinds::ORDER_SUBMISSION).await, Some(token_of(STARTED)));
     }
 
     #[tokio::test]
@@ -391,29 +378,23 @@ mod tests {
         tell(&storer, STARTED).await.unwrap();
 
         assert_eq!(order(&storer).await.state, OrderState::Requested);
-        assert_eq!(token(&storer, SUBMISSION).await, None);
+        assert_eq!(token(&storer, kinds::ORDER_SUBMISSION).await, None);
     }
 
     #[tokio::test]
     async fn an_event_that_may_succeed_later_fails_so_that_it_is_tried_again() {
         let storer = storer();
-        let key = CallbackKey::new(COMPLETION, "1").unwrap();
+        let key = CallbackKey::new(kinds::ORDER_COMPLETION, "1").unwrap();
         let made = Outcome::success("1").unwrap();
-        complete(&storer.store, &storer.callbacks, &key, made, now()).await.unwrap();
+        storer.rendezvous.complete(&key, made).await.unwrap();
 
-        storer.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
-        let busy = tell(&storer, WAITING).await.unwrap_err();
-        storer.callbacks.fail_next(CallbackError::Rejected { source: "access denied".into() });
-        let refused = tell(&storer, WAITING).await.unwrap_err();
+        storer.rendezvous.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
         storer.bus.fail_next(EventBusError::Refused { code: "ThrottlingException".into() });
         let unannounced = tell(&storer, WAITING).await.unwrap_err();
         tell(&storer, WAITING).await.unwrap();
 
-        assert_eq!(
-            [busy.name(), refused.name(), unannounced.name()],
-            ["RegistrationUnavailable", "RegistrationRefused", "AnnouncementUnavailable"]
-        );
-        assert_eq!((storer.callbacks.sent().len(), storer.bus.announced().len()), (1, 1));
+        assert_eq!(unannounced.name(), "AnnouncementUnavailable");
+        assert_eq!((storer.rendezvous.callbacks.sent().len(), storer.bus.announced().len()), (1, 1));
         let crowded = TestStorer {
             places: RecordingPlaces { broken: true, ..RecordingPlaces::default() },
             ..self::storer()

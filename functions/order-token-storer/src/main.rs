@@ -6,9 +6,8 @@ mod places;
 
 use std::time::SystemTime;
 
-use function_runtime::{environment::required, run, sdk_config, telemetry};
+use function_runtime::{callbacks::rendezvous, environment::required, run, sdk_config, telemetry};
 use orders::{DynamoDbOrderBook, EventBridgeBus};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
 
 use crate::{event::OrderEvent, handler::OrderTokenStorer, places::DynamoDbPlaces};
 
@@ -22,8 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         book: DynamoDbOrderBook::new(dynamodb.clone(), required::<String>("ORDERS_TABLE")?),
         places: DynamoDbPlaces { client: dynamodb.clone(), table: required("ORDER_COUNTING_TABLE")? },
         bus: EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&sdk), event_bus),
-        store: DynamoDbTokenStore::new(dynamodb, required::<String>("TASK_TOKENS_TABLE")?),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
     };
 
     run(async |event: OrderEvent| handler::handle(&storer, event, SystemTime::now()).await).await

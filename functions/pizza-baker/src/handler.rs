@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use function_runtime::{NamedError, error::chain};
 use futures_util::future::join_all;
-use token_store::{CallbackError, Outcome, TaskCallbacks, TaskToken};
+use token_store::{Outcome, TaskCallbacks, TaskToken, callbacks::CallbackError};
 use tracing::{info, warn};
 
 use crate::{
@@ -165,10 +165,7 @@ async fn call_back(
     token: &TaskToken,
     result: Result<Pizza, String>,
 ) -> Result<(), CallbackError> {
-    let outcome = result.and_then(|pizza| {
-        let output = serde_json::to_string(&pizza).expect("texts always serialize");
-        Outcome::success(output).map_err(|error| error.to_string())
-    });
+    let outcome = result.and_then(|pizza| Outcome::json(&pizza).map_err(|error| error.to_string()));
     callbacks
         .send_outcome(token, &outcome.unwrap_or_else(|reason| Outcome::failure(ORDER_FAILED, reason)))
         .await
@@ -189,7 +186,7 @@ mod tests {
 
     use aws_lambda_events::event::sqs::SqsEvent;
     use serde_json::{Value, json};
-    use token_store::RecordingTaskCallbacks;
+    use token_store::testing::RecordingTaskCallbacks;
 
     use super::*;
 

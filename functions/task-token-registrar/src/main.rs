@@ -2,25 +2,15 @@
 
 mod handler;
 
-use std::time::SystemTime;
+use function_runtime::{callbacks::rendezvous, environment::required, run, sdk_config, telemetry};
 
-use function_runtime::{environment::required, run, sdk_config, telemetry};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
-
-use crate::handler::{Registrar, RegistrationRequest};
+use crate::handler::RegistrationRequest;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let sdk = sdk_config().await;
-    let registrar = Registrar {
-        store: DynamoDbTokenStore::new(
-            aws_sdk_dynamodb::Client::new(&sdk),
-            required::<String>("TASK_TOKENS_TABLE")?,
-        ),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
-    };
+    let rendezvous = rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?);
 
-    run(async |request: RegistrationRequest| handler::handle(&registrar, request, SystemTime::now()).await)
-        .await
+    run(async |request: RegistrationRequest| handler::handle(&rendezvous, request).await).await
 }

@@ -1,12 +1,14 @@
 //! Takes a callback: who signed it, what it says, and what became of it.
 
-use std::time::SystemTime;
-
-use function_runtime::{callbacks, error::chain, http::Request};
+use function_runtime::{
+    callbacks::{complete, http_answer},
+    error::chain,
+    http::Request,
+};
 use http::{Method, StatusCode};
 use signing_keys::{KeySource, SigningKeysError};
-use token_store::{CallbackError, Completion, RendezvousError, TaskCallbacks, TokenStore, complete};
-use tracing::{error, info, warn};
+use token_store::{Rendezvous, RendezvousError, TaskCallbacks, TokenStore};
+use tracing::{error, warn};
 
 use crate::{answer::Answer, signing_key_cache::SigningKeyCache, valuation::Valuation};
 
@@ -16,15 +18,13 @@ const LARGEST_BODY: usize = 262_144;
 /// What the webhook works with.
 pub(crate) struct Webhooks<K, S, C> {
     pub(crate) keys: SigningKeyCache<K>,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 /// Answers a callback. It never fails: every failure has its HTTP status.
 pub(crate) async fn handle(
     webhooks: &Webhooks<impl KeySource, impl TokenStore, impl TaskCallbacks>,
     request: &Request,
-    now: SystemTime,
 ) -> Answer {
     // Links are opened by mail scanners; a callback is sent.
     if request.method != Method::POST {
@@ -52,58 +52,23 @@ pub(crate) async fn handle(
         Err(invalid) => return Answer::new(StatusCode::BAD_REQUEST, "malformed", invalid.to_string()),
     };
 
-    let callback_key = valuation.key;
-    let completed =
-        complete(&webhooks.store, &webhooks.callbacks, &callback_key, valuation.outcome, now).await;
-    match completed {
-        Ok(completion) => {
-            info!(callback_key = callback_key.as_str(), ?completion, "callback taken");
-            callbacks::completed(&callback_key, completion);
-            answer(completion)
-        }
+    match complete(&webhooks.rendezvous, &valuation.key, valuation.outcome).await {
+        Ok(completion) => http_answer(completion).into(),
         Err(failure) => {
-            error!(callback_key = callback_key.as_str(), error = chain(&failure), "callback not delivered");
+            let callback_key = valuation.key.as_str();
+            error!(callback_key, error = chain(&failure), "callback not delivered");
             failed(&failure)
         }
     }
 }
 
-fn answer(completion: Completion) -> Answer {
-    match completion {
-        Completion::Delivered { .. } => Answer::new(StatusCode::OK, "delivered", "the workflow goes on"),
-        Completion::Duplicate => {
-            Answer::new(StatusCode::OK, "duplicate", "the same valuation was delivered before")
-        }
-        Completion::Unconfirmed => {
-            Answer::new(StatusCode::OK, "unconfirmed", "the valuation is recorded and was probably delivered")
-        }
-        Completion::Parked => Answer::new(
-            StatusCode::ACCEPTED,
-            "parked",
-            "no workflow waits for this reference yet; the valuation is kept for it",
-        ),
-        Completion::Conflict => Answer::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "another valuation is recorded under this reference",
-        ),
-        Completion::Late => Answer::new(
-            StatusCode::GONE,
-            "late",
-            "the workflow has stopped waiting; the valuation is kept in case it waits again",
-        ),
-    }
-}
-
 fn failed(failure: &RendezvousError) -> Answer {
     match failure {
-        // Recorded as late: nobody can wait with such a token.
-        RendezvousError::Callback(CallbackError::InvalidToken) => answer(Completion::Late),
-        // The valuation is recorded; the reconciler delivers it when Step Functions lets it.
+        // The valuation is recorded; the reconciler delivers it when Step Functions takes it.
         RendezvousError::Callback(_) => {
             Answer::new(StatusCode::ACCEPTED, "parked", "the valuation is recorded and will be delivered")
         }
-        RendezvousError::Store(_) | RendezvousError::Contended => unavailable(),
+        _ => unavailable(),
     }
 }
 
@@ -124,7 +89,7 @@ mod tests {
             Mutex,
             atomic::{AtomicU32, Ordering},
         },
-        time::{Duration, UNIX_EPOCH},
+        time::{Duration, SystemTime, UNIX_EPOCH},
     };
 
     use aws_lambda_events::event::lambda_function_urls::{
@@ -135,8 +100,9 @@ mod tests {
     use signing_keys::SigningKeys;
     use standardwebhooks::Webhook;
     use token_store::{
-        CallbackKey, MemoryTokenStore, Outcome, RecordingTaskCallbacks, TaskToken, Wait, WaitStarted,
-        register,
+        CallbackKey, Outcome, TaskToken,
+        callbacks::CallbackError,
+        testing::{MemoryTokenStore, RecordingTaskCallbacks, waiting_task},
     };
 
     use super::*;
@@ -165,8 +131,7 @@ mod tests {
         let secret = Secret { text: Mutex::new(None), reads: AtomicU32::new(0) };
         let webhooks = Webhooks {
             keys: SigningKeyCache::new(secret, Duration::ZERO),
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(MemoryTokenStore::default(), RecordingTaskCallbacks::default()),
         };
         webhooks.rotate(CURRENT, "");
         webhooks
@@ -180,13 +145,8 @@ mod tests {
 
         async fn wait_for(&self, reference: &str) -> TaskToken {
             let token = TaskToken::new(format!("token of {reference}")).unwrap();
-            let wait = Wait {
-                started: WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap(),
-                deadline: now() + Duration::from_secs(60),
-                execution: "arn".into(),
-            };
             let key = CallbackKey::new("valuation", reference).unwrap();
-            register(&self.store, &self.callbacks, &key, token.clone(), wait, now()).await.unwrap();
+            self.rendezvous.register(&key, waiting_task(token.clone())).await.unwrap();
             token
         }
 
@@ -195,13 +155,9 @@ mod tests {
         }
 
         async fn answer(&self, request: &Request) -> (u16, &'static str) {
-            let answer = handle(self, request, now()).await;
+            let answer = handle(self, request).await;
             (answer.code.as_u16(), answer.status)
         }
-    }
-
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
     }
 
     fn signed(key: &str, body: &str) -> Request {
@@ -235,7 +191,7 @@ mod tests {
         assert_eq!(webhooks.call(CURRENT, VALUED).await, (200, "duplicate"));
         assert_eq!(webhooks.call(CURRENT, VALUED_OTHERWISE).await, (409, "conflict"));
 
-        assert_eq!(webhooks.callbacks.sent(), [(token, Outcome::success(VALUED).unwrap())]);
+        assert_eq!(webhooks.rendezvous.callbacks.sent(), [(token, Outcome::success(VALUED).unwrap())]);
     }
 
     #[tokio::test]
@@ -246,7 +202,7 @@ mod tests {
         assert_eq!(webhooks.call(CURRENT, FAILED).await, (200, "delivered"));
 
         let failure = Outcome::failure("ValuationFailed", "The valuation failed");
-        assert_eq!(webhooks.callbacks.sent(), [(token, failure)]);
+        assert_eq!(webhooks.rendezvous.callbacks.sent(), [(token, failure)]);
     }
 
     #[tokio::test]
@@ -255,10 +211,10 @@ mod tests {
 
         assert_eq!(webhooks.call(CURRENT, VALUED).await, (202, "parked"));
         webhooks.wait_for("VAL-17").await;
-        assert_eq!(webhooks.callbacks.sent().len(), 1);
+        assert_eq!(webhooks.rendezvous.callbacks.sent().len(), 1);
 
         let token = webhooks.wait_for("VAL-18").await;
-        webhooks.callbacks.close(&token);
+        webhooks.rendezvous.callbacks.close(&token);
         assert_eq!(webhooks.call(CURRENT, &VALUED.replace("17", "18")).await, (410, "late"));
     }
 
@@ -308,7 +264,7 @@ mod tests {
         let webhooks = webhooks();
         *webhooks.keys.source().text.lock().unwrap() = None;
 
-        let answer = handle(&webhooks, &signed(CURRENT, VALUED), now()).await;
+        let answer = handle(&webhooks, &signed(CURRENT, VALUED)).await;
 
         let response = LambdaFunctionUrlResponse::from(answer);
         assert_eq!(response.status_code, 503);
@@ -325,10 +281,26 @@ mod tests {
     async fn when_step_functions_is_busy_the_valuation_is_kept_and_the_repetition_delivers_it() {
         let webhooks = webhooks();
         webhooks.wait_for("VAL-17").await;
-        webhooks.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
+        webhooks.rendezvous.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
 
         assert_eq!(webhooks.call(CURRENT, VALUED).await, (202, "parked"));
         assert_eq!(webhooks.call(CURRENT, VALUED).await, (200, "delivered"));
+    }
+
+    #[tokio::test]
+    async fn a_valuation_for_a_token_that_was_never_valid_is_late_and_one_that_is_refused_can_be_corrected() {
+        let webhooks = webhooks();
+        webhooks.wait_for("VAL-17").await;
+        let token = webhooks.wait_for("VAL-18").await;
+
+        webhooks.rendezvous.callbacks.fail_next(CallbackError::InvalidToken);
+        assert_eq!(webhooks.call(CURRENT, VALUED).await, (410, "late"));
+        webhooks.rendezvous.callbacks.fail_next(CallbackError::InvalidOutput);
+        assert_eq!(webhooks.call(CURRENT, &VALUED.replace("17", "18")).await, (422, "refused"));
+        let corrected = VALUED_OTHERWISE.replace("17", "18");
+        assert_eq!(webhooks.call(CURRENT, &corrected).await, (200, "delivered"));
+
+        assert_eq!(webhooks.rendezvous.callbacks.sent(), [(token, Outcome::success(corrected).unwrap())]);
     }
 
     #[tokio::test]
@@ -338,7 +310,7 @@ mod tests {
         assert_eq!(webhooks.call(CURRENT, "{").await, (400, "malformed"));
         assert_eq!(webhooks.call(CURRENT, "").await, (400, "malformed"));
         assert_eq!(webhooks.call(CURRENT, &"x".repeat(LARGEST_BODY + 1)).await, (413, "too large"));
-        let answer = handle(&webhooks, &signed(CURRENT, r#"{"propertyValue":1}"#), now()).await;
+        let answer = handle(&webhooks, &signed(CURRENT, r#"{"propertyValue":1}"#)).await;
         assert_eq!(answer.message, "`valuationReference` must be a text");
     }
 

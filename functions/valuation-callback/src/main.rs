@@ -6,15 +6,13 @@ mod handler;
 mod signing_key_cache;
 mod valuation;
 
-use std::{
-    convert::Infallible,
-    time::{Duration, SystemTime},
-};
+use std::{convert::Infallible, time::Duration};
 
 use aws_lambda_events::event::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
-use function_runtime::{environment::required, http::Request, run, sdk_config, telemetry};
+use function_runtime::{
+    callbacks::rendezvous, environment::required, http::Request, run, sdk_config, telemetry,
+};
 use signing_keys::SecretsManagerKeys;
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
 
 use crate::{handler::Webhooks, signing_key_cache::SigningKeyCache};
 
@@ -27,15 +25,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let refresh_after = Duration::from_secs(required("SIGNING_KEYS_REFRESH_SECONDS")?);
     let webhooks = Webhooks {
         keys: SigningKeyCache::new(source, refresh_after),
-        store: DynamoDbTokenStore::new(
-            aws_sdk_dynamodb::Client::new(&sdk),
-            required::<String>("TASK_TOKENS_TABLE")?,
-        ),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
     };
 
     run(async |event: LambdaFunctionUrlRequest| {
-        let answer = handler::handle(&webhooks, &Request::from(event), SystemTime::now()).await;
+        let answer = handler::handle(&webhooks, &Request::from(event)).await;
         Ok::<_, Infallible>(LambdaFunctionUrlResponse::from(answer))
     })
     .await

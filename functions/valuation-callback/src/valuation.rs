@@ -1,13 +1,11 @@
 //! The body of the callback.
 
+use function_runtime::callbacks::kinds;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use token_store::{CallbackKey, InvalidCallbackKey, Outcome, OutcomeError};
+use token_store::{CallbackKey, Outcome, key::InvalidCallbackKey, outcome::OutcomeError};
 
 use crate::failure::VALUATION_FAILED;
-
-/// The kind of the callback keys of valuations.
-const KIND: &str = "valuation";
 
 /// What the valuation service says of one valuation.
 #[derive(Debug, PartialEq)]
@@ -59,7 +57,8 @@ impl Valuation {
         let Some(Value::String(reference)) = body.valuation_reference else {
             return Err(InvalidValuation::MissingReference);
         };
-        let key = CallbackKey::new(KIND, &reference).map_err(InvalidValuation::InvalidReference)?;
+        let key =
+            CallbackKey::new(kinds::VALUATION, &reference).map_err(InvalidValuation::InvalidReference)?;
         let outcome = match body.property_value {
             _ if body.failed => {
                 let reason = body.reason.unwrap_or_else(|| "The valuation failed".to_owned());

@@ -3,24 +3,20 @@
 //! The service is asked first, because only it knows the reference. Its callback may come before the answer is read, or
 //! before the wait is registered: it is parked under the reference and delivered by the registration.
 
-use std::time::SystemTime;
-
-use function_runtime::{NamedError, callbacks};
+use function_runtime::{
+    NamedError,
+    callbacks::{RegistrationError, kinds, register},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use token_store::{
-    CallbackKey, InvalidCallbackKey, InvalidWait, Registration, RendezvousError, TaskCallbacks, TokenStore,
-    WaitingTask, register,
-};
-use tracing::info;
+use token_store::{Registration, Rendezvous, TaskCallbacks, TokenStore, WaitingTask};
 
 use crate::service::{ServiceError, ValuationService};
 
 /// What the requester works with.
 pub(crate) struct Requester<V, S, C> {
     pub(crate) service: V,
-    pub(crate) store: S,
-    pub(crate) callbacks: C,
+    pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
 /// What the workflow hands over.
@@ -50,12 +46,8 @@ pub(crate) struct Requested {
 pub(crate) enum RequestError {
     #[error(transparent)]
     Service(#[from] ServiceError),
-    #[error("the valuation service's reference cannot be a callback key")]
-    Reference(#[from] InvalidCallbackKey),
-    #[error("the workflow does not say when its wait began")]
-    Wait(#[from] InvalidWait),
-    #[error("the task token could not be registered")]
-    Registration(#[from] RendezvousError),
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
 }
 
 impl NamedError for RequestError {
@@ -63,9 +55,11 @@ impl NamedError for RequestError {
         match self {
             Self::Service(ServiceError::Unavailable(_)) => "ValuationServiceUnavailable",
             Self::Service(ServiceError::Refused(_)) => "ValuationRefused",
-            Self::Service(ServiceError::NoReference(_)) | Self::Reference(_) => "ValuationReferenceMissing",
+            Self::Service(ServiceError::NoReference(_)) | Self::Registration(RegistrationError::Key(_)) => {
+                "ValuationReferenceMissing"
+            }
             Self::Registration(error) if error.is_retryable() => "RegistrationUnavailable",
-            Self::Registration(_) | Self::Wait(_) => "RegistrationRefused",
+            Self::Registration(_) => "RegistrationRefused",
         }
     }
 }
@@ -81,32 +75,26 @@ impl NamedError for RequestError {
 pub(crate) async fn handle(
     requester: &Requester<impl ValuationService, impl TokenStore, impl TaskCallbacks>,
     request: ValuationRequest,
-    now: SystemTime,
 ) -> Result<Requested, RequestError> {
-    let (token, wait) = request.wait.begun(now)?;
-    let execution = wait.execution.clone();
-    let reference = requester.service.request(&request.loan_application.property, &execution).await?;
-    let key = CallbackKey::new("valuation", &reference)?;
-
-    let registration = register(&requester.store, &requester.callbacks, &key, token, wait, now).await?;
-    info!(callback_key = key.as_str(), execution, ?registration, "valuation requested");
-    callbacks::registered(&key, registration);
-    Ok(Requested {
-        valuation_reference: reference,
-        early: matches!(registration, Registration::Completed(_)),
-    })
+    let ValuationRequest { wait, loan_application } = request;
+    let reference = requester.service.request(&loan_application.property, &wait.execution).await?;
+    let registration = register(&requester.rendezvous, kinds::VALUATION, &reference, wait).await?;
+    let early = matches!(registration, Registration::Completed(_) | Registration::Undelivered);
+    Ok(Requested { valuation_reference: reference, early })
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
         sync::Mutex,
-        time::{Duration, UNIX_EPOCH},
+        time::{Duration, SystemTime, UNIX_EPOCH},
     };
 
     use serde_json::json;
     use token_store::{
-        CallbackError, MemoryTokenStore, Outcome, RecordingTaskCallbacks, TaskToken, complete,
+        CallbackKey, Outcome, TaskToken,
+        callbacks::CallbackError,
+        testing::{MemoryTokenStore, RecordingTaskCallbacks},
     };
 
     use super::*;
@@ -133,8 +121,8 @@ mod tests {
     fn requester() -> TestRequester {
         Requester {
             service: Valuer::default(),
-            store: MemoryTokenStore::default(),
-            callbacks: RecordingTaskCallbacks::default(),
+            rendezvous: Rendezvous::new(MemoryTokenStore::default(), RecordingTaskCallbacks::default())
+                .with_clock(now),
         }
     }
 
@@ -162,14 +150,14 @@ mod tests {
     async fn the_wait_is_registered_under_the_reference_of_the_service() {
         let requester = requester();
 
-        let requested = handle(&requester, retried(0), now()).await.unwrap();
+        let requested = handle(&requester, retried(0)).await.unwrap();
 
         assert_eq!(requested, Requested { valuation_reference: "VAL-loan-17".into(), early: false });
         let asked = requester.service.asked.lock().unwrap().clone();
         let property = json!({ "nameOrNumber": "999", "postcode": "PO1 1CE" });
         assert_eq!(asked[0].0, property);
         assert!(asked[0].1.ends_with(":loan-17"), "{}", asked[0].1);
-        let item = requester.store.get(&key()).await.unwrap().unwrap();
+        let item = requester.rendezvous.store.get(&key()).await.unwrap().unwrap();
         let registered = item.registered.unwrap();
         assert_eq!(registered.token, TaskToken::new("token 0").unwrap());
         assert_eq!(registered.wait.deadline, now() + Duration::from_secs(86_400));
@@ -179,43 +167,50 @@ mod tests {
     async fn an_early_valuation_is_delivered_by_the_registration() {
         let requester = requester();
         let valued = Outcome::success("{}").unwrap();
-        complete(&requester.store, &requester.callbacks, &key(), valued.clone(), now()).await.unwrap();
+        requester.rendezvous.complete(&key(), valued.clone()).await.unwrap();
 
-        let requested = handle(&requester, retried(0), now()).await.unwrap();
+        let requested = handle(&requester, retried(0)).await.unwrap();
 
         assert!(requested.early);
-        assert_eq!(requester.callbacks.sent(), [(TaskToken::new("token 0").unwrap(), valued)]);
+        assert_eq!(requester.rendezvous.callbacks.sent(), [(TaskToken::new("token 0").unwrap(), valued)]);
     }
 
     #[tokio::test]
     async fn a_retry_asks_with_the_same_key_and_takes_the_reference_over() {
         let requester = requester();
 
-        handle(&requester, retried(0), now()).await.unwrap();
-        handle(&requester, retried(1), now()).await.unwrap();
+        handle(&requester, retried(0)).await.unwrap();
+        handle(&requester, retried(1)).await.unwrap();
 
         let asked = requester.service.asked.lock().unwrap().clone();
         assert_eq!(asked[0], asked[1]);
-        let item = requester.store.get(&key()).await.unwrap().unwrap();
+        let item = requester.rendezvous.store.get(&key()).await.unwrap().unwrap();
         assert_eq!(item.registered.unwrap().token, TaskToken::new("token 1").unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_early_valuation_that_cannot_be_sent_now_is_left_to_the_reconciler() {
+        let requester = requester();
+        let valued = Outcome::success("{}").unwrap();
+        requester.rendezvous.complete(&key(), valued.clone()).await.unwrap();
+        let throttled = CallbackError::Unavailable { source: "throttled".into() };
+        requester.rendezvous.callbacks.fail_next(throttled);
+
+        let requested = handle(&requester, retried(0)).await.unwrap();
+        requester.rendezvous.redeliver(&key()).await.unwrap();
+
+        assert!(requested.early);
+        assert_eq!(requester.rendezvous.callbacks.sent(), [(TaskToken::new("token 0").unwrap(), valued)]);
     }
 
     #[tokio::test]
     async fn errors_have_the_names_that_the_workflow_matches() {
         let mut refusing = requester();
         refusing.service.refuses = true;
-        assert_eq!(handle(&refusing, retried(0), now()).await.unwrap_err().name(), "ValuationRefused");
-
-        let busy = requester();
-        let valued = Outcome::success("{}").unwrap();
-        complete(&busy.store, &busy.callbacks, &key(), valued, now()).await.unwrap();
-        busy.callbacks.fail_next(CallbackError::Unavailable { source: "throttled".into() });
-        assert_eq!(handle(&busy, retried(0), now()).await.unwrap_err().name(), "RegistrationUnavailable");
-        busy.callbacks.fail_next(CallbackError::Rejected { source: "access denied".into() });
-        assert_eq!(handle(&busy, retried(0), now()).await.unwrap_err().name(), "RegistrationRefused");
+        assert_eq!(handle(&refusing, retried(0)).await.unwrap_err().name(), "ValuationRefused");
 
         let mut never = retried(0);
         never.wait.entered_time = "yesterday".into();
-        assert_eq!(handle(&requester(), never, now()).await.unwrap_err().name(), "RegistrationRefused");
+        assert_eq!(handle(&requester(), never).await.unwrap_err().name(), "RegistrationRefused");
     }
 }

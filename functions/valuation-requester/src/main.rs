@@ -3,10 +3,7 @@
 mod handler;
 mod service;
 
-use std::time::SystemTime;
-
-use function_runtime::{environment::required, run, sdk_config, telemetry};
-use token_store::{DynamoDbTokenStore, StepFunctionsTaskCallbacks};
+use function_runtime::{callbacks::rendezvous, environment::required, run, sdk_config, telemetry};
 
 use crate::{
     handler::{Requester, ValuationRequest},
@@ -22,12 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             required("VALUATION_SERVICE_URL")?,
             required("VALUATION_CALLBACK_URL")?,
         )?,
-        store: DynamoDbTokenStore::new(
-            aws_sdk_dynamodb::Client::new(&sdk),
-            required::<String>("TASK_TOKENS_TABLE")?,
-        ),
-        callbacks: StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(&sdk)),
+        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
     };
 
-    run(async |request: ValuationRequest| handler::handle(&requester, request, SystemTime::now()).await).await
+    run(async |request: ValuationRequest| handler::handle(&requester, request).await).await
 }

@@ -32,8 +32,3 @@ pub use order::{
     CANCELLATION_CAUSE, Decision, Drink, Order, OrderState, Refusal, Run, UnknownState, epoch_ms,
 };
 pub use progress::{Fact, Progress};
-
-/// The kind of the callback keys under which a workflow waits for its customer: `order-submission#<order id>`.
-pub const SUBMISSION: &str = "order-submission";
-/// The kind of the callback keys under which a workflow waits for a barista: `order-completion#<order id>`.
-pub const COMPLETION: &str = "order-completion";

@@ -28,8 +28,9 @@ pub trait TaskCallbacks: Send + Sync {
     fn send_heartbeat(&self, token: &TaskToken) -> impl Future<Output = Result<(), CallbackError>> + Send;
 }
 
-/// Why Step Functions did not take an outcome or a heartbeat. No variant's text holds a token.
+/// Error from Step Functions about an outcome or a heartbeat. No variant's text holds a token.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CallbackError {
     /// The task has ended: it timed out, its execution stopped, or an outcome was delivered before. Step Functions
     /// does not say which. Do not retry.
@@ -58,6 +59,16 @@ pub enum CallbackError {
         /// What was refused.
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+impl<C: TaskCallbacks> TaskCallbacks for &C {
+    async fn send_outcome(&self, token: &TaskToken, outcome: &Outcome) -> Result<(), CallbackError> {
+        (**self).send_outcome(token, outcome).await
+    }
+
+    async fn send_heartbeat(&self, token: &TaskToken) -> Result<(), CallbackError> {
+        (**self).send_heartbeat(token).await
+    }
 }
 
 /// Whether an outcome is sent for the first time.

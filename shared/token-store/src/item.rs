@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{Outcome, TaskToken, Wait};
+use crate::{Outcome, TaskToken, wait::Wait};
 
-/// How long an item is kept after it was last needed. Step Functions redrives an execution for 14 days after its
-/// end, and a redriven wait must still find a late outcome.
+/// How long a store keeps an item after it was last needed, unless it is told otherwise. Step Functions redrives an
+/// execution for 14 days after its end, and a redriven wait must still find a late outcome.
 pub const RETENTION: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
 /// What is stored under one callback key. There is no state attribute: the state is which parts are there.
@@ -23,6 +23,8 @@ pub struct Item {
     /// An outcome that an older wait may or may not have used. It is kept for people until the newer wait, which
     /// displaced it, has an outcome of its own.
     pub unconfirmed: Option<Outcome>,
+    /// The outcome that Step Functions refused for good, for people, until another outcome comes.
+    pub refused: Option<Outcome>,
     /// Since when the item waits, unless a delivery is recorded.
     pub pending_since: Option<SystemTime>,
     /// When the item may be deleted, in whole seconds. From then on it counts as absent.
@@ -38,12 +40,14 @@ pub struct Registered {
     pub wait: Wait,
     /// When the half was written.
     pub at: SystemTime,
+    /// The other execution whose task may still have waited when this wait took the key.
+    pub displaced: Option<String>,
 }
 
 /// The outside world's half: how the task ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Completed {
-    /// The first outcome that came.
+    /// The first outcome that came, or the first after a refused one.
     pub outcome: Outcome,
     /// When the half was written.
     pub at: SystemTime,
@@ -60,15 +64,19 @@ pub struct Recorded {
 
 /// How the delivery of an outcome ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Delivery {
     /// The task took the outcome.
     Delivered,
-    /// The task was gone before the outcome was sent for the first time. Nobody used the outcome, so a newer wait
-    /// receives it.
+    /// The task was gone before the outcome was sent for the first time. Nobody used the outcome, so a newer wait of the
+    /// same execution receives it.
     Late,
-    /// The task was gone when the outcome was sent again. An earlier attempt may have delivered it, so it is not
-    /// handed to a newer wait.
+    /// The task was gone when the outcome was sent again. An earlier attempt may have delivered it, so it is not handed
+    /// to a newer wait, except a success to a retry or redrive of the same state entry: an earlier attempt that had
+    /// used a success would have no retry.
     Unconfirmed,
+    /// Step Functions refused the output for good (`InvalidOutput`). The wait goes on, and the key takes another outcome.
+    Refused,
 }
 
 /// Both halves of an item.
@@ -109,6 +117,7 @@ impl Delivery {
             Self::Delivered => "delivered",
             Self::Late => "late",
             Self::Unconfirmed => "unconfirmed",
+            Self::Refused => "refused",
         }
     }
 }
@@ -121,6 +130,12 @@ pub(crate) fn epoch_seconds(time: SystemTime) -> u64 {
 /// Milliseconds since 1970, the unit of the other times.
 pub(crate) fn epoch_millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// `time` and `duration` later, at most until the year 9999: what is kept for so long is kept for ever.
+pub(crate) fn later(time: SystemTime, duration: Duration) -> SystemTime {
+    let latest = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    time.checked_add(duration).map_or(latest, |later| later.min(latest))
 }
 
 /// `time` as every store keeps it, so that all of them return the same.
@@ -146,12 +161,22 @@ mod tests {
             delivery: None,
             attempts: 1,
             unconfirmed: None,
+            refused: None,
             pending_since: None,
             expires_at,
         };
 
         assert!(!item.has_expired(expires_at - Duration::from_millis(1)));
         assert!(item.has_expired(expires_at));
+    }
+
+    #[test]
+    fn a_time_that_no_clock_reaches_ends_with_the_year_9999() {
+        let latest = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+
+        assert_eq!(later(UNIX_EPOCH, Duration::MAX), latest);
+        assert_eq!(later(UNIX_EPOCH, Duration::from_secs(253_402_300_800)), latest);
+        assert_eq!(later(UNIX_EPOCH, Duration::from_secs(7)), UNIX_EPOCH + Duration::from_secs(7));
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-/// The longest key that DynamoDB stores as a partition key, in bytes.
-const LONGEST: usize = 2_048;
+/// The longest key, in bytes: DynamoDB stores partition keys of up to 2,048, and the items of [`gather`] have up to 21
+/// bytes before the key, `parts/4294967295.127#`.
+///
+/// [`gather`]: crate::Rendezvous::gather
+const LONGEST: usize = 2_048 - 21;
 
 /// `<kind>#<id>`, for example `valuation#VAL-17`: the name that the workflow and the outside world both know.
 ///
@@ -15,7 +18,7 @@ const LONGEST: usize = 2_048;
 /// let key = CallbackKey::new("valuation", "VAL-17")?;
 /// assert_eq!(key.to_string(), "valuation#VAL-17");
 /// assert_eq!("valuation#VAL-17".parse(), Ok(key));
-/// # Ok::<(), token_store::InvalidCallbackKey>(())
+/// # Ok::<(), token_store::key::InvalidCallbackKey>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallbackKey {
@@ -23,8 +26,9 @@ pub struct CallbackKey {
     kind_length: usize,
 }
 
-/// Why a text is not a callback key.
+/// Error from [`CallbackKey::new`] and from parsing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidCallbackKey {
     /// The kind is not made of lower-case letters, digits and hyphens, or there is none.
     #[error("the kind of a callback key is made of a-z, 0-9 and '-'")]
@@ -32,7 +36,7 @@ pub enum InvalidCallbackKey {
     /// The id is empty or holds control characters.
     #[error("the id of a callback key has at least one character and no control characters")]
     Id,
-    /// The key is longer than 2,048 bytes.
+    /// The key is longer than 2,027 bytes.
     #[error("a callback key has at most {LONGEST} bytes")]
     TooLong,
 }
@@ -122,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn a_key_fits_into_a_partition_key_of_dynamodb() {
-        assert_eq!(CallbackKey::new("job", &"x".repeat(2_044)).unwrap().as_str().len(), 2_048);
-        assert_eq!(CallbackKey::new("job", &"x".repeat(2_045)), Err(InvalidCallbackKey::TooLong));
+    fn a_key_has_at_most_2027_bytes() {
+        assert_eq!(CallbackKey::new("job", &"x".repeat(2_023)).unwrap().as_str().len(), 2_027);
+        assert_eq!(CallbackKey::new("job", &"x".repeat(2_024)), Err(InvalidCallbackKey::TooLong));
     }
 }

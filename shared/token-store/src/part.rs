@@ -3,7 +3,7 @@
 /// One of the parts that together complete a callback key: part `number` of `of`, counted from 1.
 ///
 /// ```
-/// use token_store::{InvalidPart, Part};
+/// use token_store::{Part, part::InvalidPart};
 ///
 /// let part = Part::new(3, 42)?;
 /// assert_eq!((part.number(), part.of()), (3, 42));
@@ -15,10 +15,12 @@ pub struct Part {
     number: u32,
     of: u32,
     group: u32,
+    round: u32,
 }
 
-/// Why a part cannot be one.
+/// Error from [`Part::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidPart {
     /// The number is not one of the set's.
     #[error("a part's number is at least 1 and at most the number of parts")]
@@ -57,7 +59,17 @@ impl Part {
         if number == 0 || number > of {
             return Err(InvalidPart::Number);
         }
-        Ok(Self { number, of, group })
+        Ok(Self { number, of, group, round: 0 })
+    }
+
+    /// The same part of another round: a set of its own.
+    ///
+    /// When a key is waited on again and its parts are done again, number the rounds, for example by
+    /// `State.RetryCount`. A part without a round is of round 0. A duplicate of an earlier round's part cannot be told from
+    /// a part of the new round by anything else.
+    #[must_use]
+    pub fn of_round(self, round: u32) -> Self {
+        Self { round, ..self }
     }
 
     /// Which part.
@@ -70,6 +82,12 @@ impl Part {
     #[must_use]
     pub fn of(self) -> u32 {
         self.of
+    }
+
+    /// Of which round.
+    #[must_use]
+    pub fn round(self) -> u32 {
+        self.round
     }
 
     /// The group of the part, counted from 0.

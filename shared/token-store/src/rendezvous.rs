@@ -1,19 +1,43 @@
 //! The calls: the protocol, driven against the two ports.
 
-use std::time::SystemTime;
-
-use crate::{
-    Attempt, CallbackError, CallbackKey, Delivery, Item, Outcome, StoreError, TaskCallbacks, TaskToken,
-    TokenStore, Wait,
-    protocol::{Complete, Completion, Intent, Redeliver, Register, Registration, Sent, Step, begin},
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-/// How often a call writes before it gives up. It needs three writes; more only while other calls change the item.
-const MOST_WRITES: usize = 12;
+use crate::{
+    CallbackKey, Delivery, Outcome, TaskCallbacks, TokenStore, WaitingTask,
+    callbacks::CallbackError,
+    item::{Item, Pair},
+    protocol::{
+        Call, Complete, Completion, Intent, MOST_WRITES, Redeliver, Register, Registration, Sent, Stopped,
+        Todo, When,
+    },
+    store::{PendingCursor, PendingPage, PendingQuery, StoreError},
+    wait::InvalidWait,
+};
 
-/// Why a call did not come to its end. What was written stays, and the same call again goes on from there.
+/// A store and the callbacks to Step Functions: where the two halves of a wait meet.
+///
+/// Each function has one, made when it starts. It holds no state of its own.
+#[derive(Clone)]
+pub struct Rendezvous<S, C> {
+    /// Where the halves are kept.
+    pub store: S,
+    /// How outcomes reach their tasks.
+    pub callbacks: C,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+/// Error from every call but [`gather`](Rendezvous::gather). What was written stays, and the same call again goes on from
+/// there.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RendezvousError {
+    /// The waiting task does not say when it began, or its times are out of range. Nothing was written. Do not retry.
+    #[error(transparent)]
+    Wait(#[from] InvalidWait),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -21,12 +45,13 @@ pub enum RendezvousError {
     #[error(transparent)]
     Callback(#[from] CallbackError),
     /// Other calls changed the item all the time. Retry.
-    #[error("the item was changed by others {MOST_WRITES} times")]
+    #[error("gave up after {MOST_WRITES} conflicting writes")]
     Contended,
 }
 
 /// What a heartbeat found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Heartbeat {
     /// The task waits, and knows that the work goes on.
     Alive,
@@ -49,130 +74,165 @@ impl RendezvousError {
     }
 }
 
-/// The workflow's half: registers `token` under `key`, and delivers the outcome if it is there already.
-///
-/// Call it again after an error or a crash: the same wait is registered once. It costs one write, or two when it
-/// delivers; a key that an older wait has used, or that has expired, costs a few more.
-///
-/// # Errors
-///
-/// [`RendezvousError::Store`]: the wait may not be registered. [`RendezvousError::Callback`]: both halves are stored
-/// and the delivery is open, except after [`CallbackError::InvalidToken`], where it is recorded as late: nobody
-/// waits with such a token. [`RendezvousError::Contended`]: the wait may not be registered.
-pub async fn register(
-    store: &impl TokenStore,
-    callbacks: &impl TaskCallbacks,
-    key: &CallbackKey,
-    token: TaskToken,
-    wait: Wait,
-    now: SystemTime,
-) -> Result<Registration, RendezvousError> {
-    drive(store, callbacks, key, Register::new(token, wait, now)).await
-}
-
-/// The outside world's half: records `outcome` under `key`, and delivers it if a task waits.
-///
-/// Call it again after an error or a crash: the first outcome stays the only one. It costs one write, or two when it
-/// delivers.
-///
-/// # Errors
-///
-/// [`RendezvousError::Store`] and [`RendezvousError::Contended`]: the outcome may not be recorded.
-/// [`RendezvousError::Callback`]: it is recorded and its delivery is open, except after
-/// [`CallbackError::InvalidToken`], where it is recorded as late and kept for a newer wait.
-pub async fn complete(
-    store: &impl TokenStore,
-    callbacks: &impl TaskCallbacks,
-    key: &CallbackKey,
-    outcome: Outcome,
-    now: SystemTime,
-) -> Result<Completion, RendezvousError> {
-    drive(store, callbacks, key, Complete::new(outcome, now)).await
-}
-
-/// Finishes a delivery that a crash or an outage has left open. `None` means that nothing was open.
-///
-/// # Errors
-///
-/// [`RendezvousError::Store`], [`RendezvousError::Callback`] and [`RendezvousError::Contended`]: the delivery is
-/// still open, except after [`CallbackError::InvalidToken`].
-pub async fn redeliver(
-    store: &impl TokenStore,
-    callbacks: &impl TaskCallbacks,
-    key: &CallbackKey,
-    now: SystemTime,
-) -> Result<Option<Delivery>, RendezvousError> {
-    drive(store, callbacks, key, Redeliver::new(now)).await
-}
-
-/// Tells the task that waits under `key` that the work goes on, and the worker whether anybody still waits for it.
-///
-/// It costs one read, because whoever works outside knows the key and not the token.
-///
-/// # Errors
-///
-/// [`RendezvousError::Store`] and [`RendezvousError::Callback`]: nobody knows whether the task lives.
-pub async fn heartbeat(
-    store: &impl TokenStore,
-    callbacks: &impl TaskCallbacks,
-    key: &CallbackKey,
-    now: SystemTime,
-) -> Result<Heartbeat, RendezvousError> {
-    let item = store.get(key).await?.filter(|item| !item.has_expired(now));
-    let Some(Item { registered: Some(registered), completed, .. }) = item else {
-        return Ok(Heartbeat::NotRegistered);
-    };
-    if completed.is_some() {
-        return Ok(Heartbeat::Gone);
+impl<S: TokenStore, C: TaskCallbacks> Rendezvous<S, C> {
+    /// Joins a store and the callbacks to Step Functions, by the clock of the system.
+    #[must_use]
+    pub fn new(store: S, callbacks: C) -> Self {
+        Self { store, callbacks, clock: Arc::new(SystemTime::now) }
     }
-    match callbacks.send_heartbeat(&registered.token).await {
-        Ok(()) => Ok(Heartbeat::Alive),
-        Err(CallbackError::TaskClosed { .. }) => Ok(Heartbeat::Gone),
-        Err(error) => Err(error.into()),
-    }
-}
 
-async fn drive<I: Intent>(
-    store: &impl TokenStore,
-    callbacks: &impl TaskCallbacks,
-    key: &CallbackKey,
-    intent: I,
-) -> Result<I::Answer, RendezvousError> {
-    let mut step = begin(intent);
-    let mut invalid_token = None;
-    let mut writes = 0;
-    loop {
-        step = match step {
-            Step::Write(_) if writes == MOST_WRITES => return Err(RendezvousError::Contended),
-            Step::Write(writing) => {
-                writes += 1;
-                let written = store.update(key, writing.update()).await?;
-                writing.resume(written)
-            }
-            Step::Send(sending) => {
-                let pair = sending.pair();
-                let sent = match callbacks.send_outcome(&pair.registered.token, &pair.completed.outcome).await
-                {
-                    Ok(()) => Sent::Taken,
-                    Err(CallbackError::TaskClosed { attempt }) => Sent::Closed(attempt),
-                    Err(error @ CallbackError::InvalidToken) => {
-                        // Nobody can wait with it. It is recorded, so that nothing tries it again, and reported.
-                        invalid_token = Some(error);
-                        Sent::Closed(Attempt::First)
-                    }
-                    Err(error) => return Err(error.into()),
-                };
-                sending.resume(sent)
-            }
-            Step::Done(answer) => return invalid_token.map_or(Ok(answer), |error| Err(error.into())),
+    /// As this, with another clock: for tests. Each call reads it when it begins.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// The workflow's half: registers `task` under `key`, and delivers the outcome if it is there already.
+    ///
+    /// Call it again after an error or a crash: the same wait, which is one with the same token, is registered once. It
+    /// costs one write, or two when it delivers; a key that an older wait has used, or that has expired, costs a few more.
+    ///
+    /// It never fails for what became of an older wait or its token, and never because an outcome could not be sent
+    /// now: that is [`Registration::Undelivered`]. See [`Registration`] for the two answers that mean that no outcome of
+    /// this key will reach a task: [`Registration::Occupied`] and [`Registration::Displaced`].
+    ///
+    /// # Errors
+    ///
+    /// [`RendezvousError::Wait`]: nothing was written. [`RendezvousError::Store`] and [`RendezvousError::Contended`]: the
+    /// wait may not be registered. [`RendezvousError::Callback`] with [`CallbackError::InvalidToken`]: Step Functions
+    /// never made the token of `task`; the outcome that was there is recorded as late and kept for a newer wait.
+    pub async fn register(
+        &self,
+        key: &CallbackKey,
+        task: WaitingTask,
+    ) -> Result<Registration, RendezvousError> {
+        let when = self.when();
+        let late_outcomes = task.late_outcomes;
+        let (token, wait) = task.begun(when.now)?;
+        self.drive(key, Register::new(token, wait, late_outcomes, when)).await
+    }
+
+    /// The outside world's half: records `outcome` under `key`, and delivers it if a task waits.
+    ///
+    /// Call it again after an error or a crash: the first outcome stays the only one. It costs one write, or two when it
+    /// delivers.
+    ///
+    /// # Errors
+    ///
+    /// [`RendezvousError::Store`] and [`RendezvousError::Contended`]: the outcome may not be recorded.
+    /// [`RendezvousError::Callback`]: it is recorded and its delivery is open, except after
+    /// [`CallbackError::InvalidToken`], where it is recorded as late and kept for a newer wait.
+    pub async fn complete(&self, key: &CallbackKey, outcome: Outcome) -> Result<Completion, RendezvousError> {
+        self.drive(key, Complete::new(outcome, self.when())).await
+    }
+
+    /// Finishes a delivery that a crash or an outage has left open. `None` means that nothing was open.
+    ///
+    /// # Errors
+    ///
+    /// [`RendezvousError::Store`], [`RendezvousError::Callback`] and [`RendezvousError::Contended`]: the delivery is
+    /// still open, except after [`CallbackError::InvalidToken`].
+    pub async fn redeliver(&self, key: &CallbackKey) -> Result<Option<Delivery>, RendezvousError> {
+        self.drive(key, Redeliver::new(self.when())).await
+    }
+
+    /// Tells the task that waits under `key` that the work goes on, and the worker whether anybody still waits for it.
+    ///
+    /// It costs one read, because a worker outside knows the key and not the token.
+    ///
+    /// # Errors
+    ///
+    /// [`RendezvousError::Store`] and [`RendezvousError::Callback`]: nobody knows whether the task lives.
+    pub async fn heartbeat(&self, key: &CallbackKey) -> Result<Heartbeat, RendezvousError> {
+        let now = self.now();
+        let item = self.store.get(key).await?.filter(|item| !item.has_expired(now));
+        let Some(Item { registered: Some(registered), completed, .. }) = item else {
+            return Ok(Heartbeat::NotRegistered);
+        };
+        if completed.is_some() {
+            return Ok(Heartbeat::Gone);
         }
+        match self.callbacks.send_heartbeat(&registered.token).await {
+            Ok(()) => Ok(Heartbeat::Alive),
+            Err(CallbackError::TaskClosed { .. }) => Ok(Heartbeat::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lists what waits of one kind of key for at least `older_than`, oldest first, one page at a time: `after` is the
+    /// `next` of the page before. The list follows the writes after a moment.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`StoreError`].
+    pub async fn pending(
+        &self,
+        kind: &str,
+        older_than: Duration,
+        after: Option<PendingCursor>,
+    ) -> Result<PendingPage, StoreError> {
+        let query = PendingQuery { kind: kind.to_owned(), older_than, now: self.now(), after };
+        self.store.pending(&query).await
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    pub(crate) fn when(&self) -> When {
+        When::new(self.now(), self.store.retention())
+    }
+
+    async fn drive<I: Intent>(&self, key: &CallbackKey, intent: I) -> Result<I::Answer, RendezvousError> {
+        let mut call = Call::new(intent);
+        let mut unsent = None;
+        loop {
+            call = match call.todo() {
+                Todo::Write(update) => {
+                    let written = self.store.update(key, update).await?;
+                    call.written(written)
+                }
+                Todo::Send(pair) => {
+                    let Pair { registered, completed } = pair;
+                    let sent = self.callbacks.send_outcome(&registered.token, &completed.outcome).await;
+                    let sent = match sent {
+                        Ok(()) => Sent::Taken,
+                        Err(CallbackError::TaskClosed { attempt }) => Sent::Closed(attempt),
+                        Err(CallbackError::InvalidToken) => Sent::InvalidToken,
+                        Err(CallbackError::InvalidOutput) => Sent::InvalidOutput,
+                        Err(error) => {
+                            unsent = Some(error);
+                            Sent::Failed
+                        }
+                    };
+                    call.sent(sent)
+                }
+                Todo::Answer(answer) => return Ok(answer.clone()),
+                Todo::Stopped(Stopped::Contended) => return Err(RendezvousError::Contended),
+                Todo::Stopped(Stopped::InvalidToken) => return Err(CallbackError::InvalidToken.into()),
+                Todo::Stopped(Stopped::Unsent) => {
+                    return Err(unsent.expect("a call stops unsent after an error").into());
+                }
+            };
+        }
+    }
+}
+
+impl<S: fmt::Debug, C: fmt::Debug> fmt::Debug for Rendezvous<S, C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, callbacks, clock: _ } = self;
+        formatter
+            .debug_struct("Rendezvous")
+            .field("store", store)
+            .field("callbacks", callbacks)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PendingPage, PendingQuery, RecordingTaskCallbacks, Update, Written};
+    use crate::{store::Written, testing::RecordingTaskCallbacks, update::Update};
 
     /// A store whose items change before every write.
     struct AlwaysChanged;
@@ -191,32 +251,27 @@ mod tests {
         }
     }
 
+    fn rendezvous() -> Rendezvous<AlwaysChanged, RecordingTaskCallbacks> {
+        Rendezvous::new(AlwaysChanged, RecordingTaskCallbacks::default())
+    }
+
     #[tokio::test]
     async fn a_call_that_is_always_overtaken_gives_up_and_can_be_retried() {
         let key = CallbackKey::new("valuation", "VAL-17").unwrap();
         let outcome = Outcome::success("1").unwrap();
 
-        let error = complete(
-            &AlwaysChanged,
-            &RecordingTaskCallbacks::default(),
-            &key,
-            outcome,
-            SystemTime::UNIX_EPOCH,
-        )
-        .await
-        .unwrap_err();
+        let error = rendezvous().complete(&key, outcome).await.unwrap_err();
 
         assert!(matches!(error, RendezvousError::Contended));
         assert!(error.is_retryable());
-        assert_eq!(error.to_string(), "the item was changed by others 12 times");
+        assert_eq!(error.to_string(), "gave up after 12 conflicting writes");
     }
 
     #[tokio::test]
     async fn a_store_that_does_not_answer_is_the_callers_to_retry() {
         let key = CallbackKey::new("valuation", "VAL-17").unwrap();
-        let callbacks = RecordingTaskCallbacks::default();
 
-        let error = heartbeat(&AlwaysChanged, &callbacks, &key, SystemTime::UNIX_EPOCH).await.unwrap_err();
+        let error = rendezvous().heartbeat(&key).await.unwrap_err();
 
         assert!(matches!(error, RendezvousError::Store(StoreError::Unavailable { .. })));
         assert!(error.is_retryable());
@@ -225,7 +280,8 @@ mod tests {
 
     #[test]
     fn what_stays_refused_is_not_retried() {
-        let refused: [RendezvousError; 4] = [
+        let refused: [RendezvousError; 5] = [
+            InvalidWait::EnteredTime.into(),
             StoreError::Rejected { source: "no permission".into() }.into(),
             StoreError::Malformed { attribute: "outcome" }.into(),
             CallbackError::InvalidToken.into(),

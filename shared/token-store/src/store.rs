@@ -5,7 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{CallbackKey, Item, Tallied, TallyUpdate, Update};
+use crate::{
+    CallbackKey,
+    item::{Item, RETENTION},
+    tally::{Tallied, TallyUpdate},
+    update::Update,
+};
 
 /// Where the items are. Its IAM permissions on DynamoDB are `dynamodb:UpdateItem` and `dynamodb:GetItem` on the
 /// table and `dynamodb:Query` on its index; a function needs only those of the methods that it calls.
@@ -34,6 +39,35 @@ pub trait TokenStore: Send + Sync {
     ///
     /// Every variant of [`StoreError`].
     fn pending(&self, query: &PendingQuery) -> impl Future<Output = Result<PendingPage, StoreError>> + Send;
+
+    /// How long an item is kept after it was last needed: [`RETENTION`], unless the store is set up otherwise.
+    fn retention(&self) -> Duration {
+        RETENTION
+    }
+}
+
+impl<S: TokenStore> TokenStore for &S {
+    async fn update(&self, key: &CallbackKey, update: &Update) -> Result<Written, StoreError> {
+        (**self).update(key, update).await
+    }
+
+    async fn get(&self, key: &CallbackKey) -> Result<Option<Item>, StoreError> {
+        (**self).get(key).await
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<PendingPage, StoreError> {
+        (**self).pending(query).await
+    }
+
+    fn retention(&self) -> Duration {
+        (**self).retention()
+    }
+}
+
+impl<S: PartStore> PartStore for &S {
+    async fn tally(&self, key: &CallbackKey, update: &TallyUpdate) -> Result<Tallied, StoreError> {
+        (**self).tally(key, update).await
+    }
 }
 
 /// Where it is noted which parts of a set are done. Its IAM permission on DynamoDB is `dynamodb:UpdateItem` on the table.
@@ -106,6 +140,7 @@ pub struct Pending {
 
 /// For what an item waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PendingState {
     /// A task waits for its outcome.
     Waiting,
@@ -115,8 +150,9 @@ pub enum PendingState {
     Undelivered,
 }
 
-/// Why the store did not do what was asked. No variant's text holds a token.
+/// Error from a store. No variant's text holds a token.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The store or the network is busy or broken. Retry later, with backoff.
     #[error("the token store is unavailable")]

@@ -8,11 +8,20 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use crate::Part;
+use crate::{Part, item::epoch_seconds};
 
-/// Which item of a set of parts.
+/// Which item of the sets of parts of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TallyName {
+pub struct TallyName {
+    /// The round of the set.
+    pub round: u32,
+    /// The item of that set.
+    pub of: TallyOf,
+}
+
+/// What an item of a set counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TallyOf {
     /// The done parts of one group, by the number of the group.
     Group(u32),
     /// The full groups.
@@ -26,7 +35,7 @@ pub struct Tally {
     pub of: u32,
     /// The numbers of the done parts, counted within their group, or of the full groups.
     pub members: BTreeSet<u32>,
-    /// Whether the outcome of the whole set is recorded. Only [`TallyName::Groups`] says so.
+    /// Whether the outcome of the whole set is recorded. Only the item of [`TallyOf::Groups`] says so.
     pub combined: bool,
     /// When the item may be deleted, in whole seconds. From then on it counts as absent.
     pub expires_at: SystemTime,
@@ -85,9 +94,9 @@ pub enum Tallied {
 impl TallyName {
     /// Whether nothing is missing in `tally`, which has this name, of a set as large as that of `part`.
     pub(crate) fn is_full(self, tally: &Tally, part: Part) -> bool {
-        let expected = match self {
-            Self::Group(group) => part.parts_in(group),
-            Self::Groups => part.groups(),
+        let expected = match self.of {
+            TallyOf::Group(group) => part.parts_in(group),
+            TallyOf::Groups => part.groups(),
         };
         tally.members.len() == expected as usize
     }
@@ -97,7 +106,7 @@ impl Tally {
     /// Whether the item counts as absent at `now`, although the store may not have deleted it yet.
     #[must_use]
     pub fn has_expired(&self, now: SystemTime) -> bool {
-        crate::item::epoch_seconds(self.expires_at) <= crate::item::epoch_seconds(now)
+        epoch_seconds(self.expires_at) <= epoch_seconds(now)
     }
 }
 

@@ -18,13 +18,13 @@ const LONGEST: usize = 2_048;
 /// let token = TaskToken::new("AQCEAAAAKgAAAAMAAAAA")?;
 /// assert_eq!(format!("{token:?}"), "TaskToken([REDACTED])");
 /// assert_eq!(token.expose(), "AQCEAAAAKgAAAAMAAAAA");
-/// # Ok::<(), token_store::InvalidTaskToken>(())
+/// # Ok::<(), token_store::token::InvalidTaskToken>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TaskToken(String);
 
-/// A text that cannot be a task token: it is empty, or longer than 2,048 characters.
+/// Error from [`TaskToken::new`]: the string is empty, or longer than 2,048 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a task token has 1 to {LONGEST} characters, this text has {characters}")]
 pub struct InvalidTaskToken {

@@ -5,9 +5,16 @@
 
 use std::time::SystemTime;
 
-use crate::{Completed, Delivery, Item, Recorded, Registered, WaitStarted};
+use crate::{
+    Delivery, Outcome, TaskToken,
+    item::{Completed, Item, Recorded, Registered},
+    wait::{Entry, WaitStarted},
+};
 
 /// One atomic write of one item: if one of the alternatives holds, all changes are made.
+///
+/// An adapter must translate every [`Predicate`] and [`Change`], so both are exhaustive: a new one breaks the build of an
+/// adapter that does not know it, and not its behaviour.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Update {
     /// Which of the protocol's writes this is.
@@ -20,20 +27,27 @@ pub struct Update {
 
 /// The writes of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Write {
     /// A wait registers: first of all, beside a parked outcome, or instead of an older wait.
     Register,
+    /// A wait registers instead of an older one of another execution, whose task may still wait.
+    RegisterOver,
     /// A wait registers under a key that is finished or has expired, and starts from nothing.
     RegisterAnew,
     /// A wait registers and takes over the outcome that came too late for an older one.
     RegisterOnLate,
-    /// A wait registers and leaves the unconfirmed outcome of an older one aside.
+    /// A retry or redrive of a state entry registers and takes over the success that the earlier attempt did not use.
+    RegisterOnUnused,
+    /// A wait registers and leaves the outcome of an older one aside.
     RegisterAside,
+    /// As [`Write::RegisterAside`], when the outcome could not be sent to the older wait.
+    RegisterUnsettled,
     /// An outcome is recorded: beside a wait, or parked.
     Complete,
     /// An outcome is recorded under a key that has expired, and parked.
     CompleteAnew,
-    /// Somebody sets out to deliver the two halves once more.
+    /// A call is about to deliver the two halves once more.
     Repeat,
     /// The outcome was delivered.
     RecordDelivered,
@@ -41,6 +55,8 @@ pub enum Write {
     RecordLate,
     /// The task was gone, and an earlier attempt may be why.
     RecordUnconfirmed,
+    /// Step Functions refused the outcome for good, and the wait goes on.
+    RecordRefused,
 }
 
 /// Something that must be true of the item before a write.
@@ -56,10 +72,26 @@ pub enum Predicate {
     NotRegistered,
     /// The registered wait is older than this one.
     OlderWait(WaitStarted),
-    /// The registered wait is this one.
-    SameWait(WaitStarted),
+    /// The registered wait is the one with this token.
+    SameWait(TaskToken),
+    /// The registered wait is of this execution.
+    SameExecution(String),
+    /// The registered wait is of another execution.
+    OtherExecution(String),
+    /// The registered wait is an attempt of this state entry.
+    SameEntry(Entry),
+    /// The registered wait is of another state entry.
+    OtherEntry(Entry),
+    /// The deadline of the registered wait has passed at this time.
+    Overdue(SystemTime),
     /// No outcome is recorded.
     NoOutcome,
+    /// The recorded outcome is a success.
+    Success,
+    /// The recorded outcome is a failure.
+    Failure,
+    /// This outcome is recorded.
+    SameOutcome(Outcome),
     /// Both halves are there.
     Whole,
     /// No delivery is recorded.
@@ -85,6 +117,10 @@ pub enum Change {
     SetAsideCompleted,
     /// Removes the outcome that was set aside.
     RemoveUnconfirmed,
+    /// Moves the outcome out of its half, into `refused`, and removes the half.
+    RefuseCompleted,
+    /// Removes the outcome that was refused.
+    RemoveRefused,
     /// Records how the delivery ended.
     SetDelivery(Recorded),
     /// Forgets a recorded delivery.
@@ -102,6 +138,8 @@ pub enum Change {
     RemovePending,
     /// Keeps the item until then.
     SetExpiry(SystemTime),
+    /// Keeps the item until then, unless it has an expiry already.
+    SetExpiryIfNone(SystemTime),
 }
 
 impl Update {
@@ -122,16 +160,26 @@ impl Update {
 impl Predicate {
     fn holds(&self, item: Option<&Item>) -> bool {
         let Some(item) = item else { return self.holds_for_nothing() };
-        let wait = || item.registered.as_ref().map(|registered| &registered.wait.started);
+        let registered = item.registered.as_ref();
+        let wait = || registered.map(|registered| &registered.wait);
+        let outcome = || item.completed.as_ref().map(|completed| &completed.outcome);
         match self {
             Self::Absent => false,
             Self::Live(now) => !item.has_expired(*now),
             Self::Expired(now) => item.has_expired(*now),
-            Self::NotRegistered => item.registered.is_none(),
-            Self::OlderWait(started) => wait().is_some_and(|wait| wait < started),
-            Self::SameWait(started) => wait() == Some(started),
+            Self::NotRegistered => registered.is_none(),
+            Self::OlderWait(started) => wait().is_some_and(|wait| wait.started < *started),
+            Self::SameWait(token) => registered.is_some_and(|registered| registered.token == *token),
+            Self::SameExecution(execution) => wait().is_some_and(|wait| wait.execution == *execution),
+            Self::OtherExecution(execution) => wait().is_some_and(|wait| wait.execution != *execution),
+            Self::SameEntry(entry) => wait().is_some_and(|wait| wait.is_of(entry)),
+            Self::OtherEntry(entry) => wait().is_some_and(|wait| !wait.is_of(entry)),
+            Self::Overdue(now) => wait().is_some_and(|wait| wait.deadline <= *now),
             Self::NoOutcome => item.completed.is_none(),
-            Self::Whole => item.registered.is_some() && item.completed.is_some(),
+            Self::Success => matches!(outcome(), Some(Outcome::Success(_))),
+            Self::Failure => matches!(outcome(), Some(Outcome::Failure(_))),
+            Self::SameOutcome(same) => outcome() == Some(same),
+            Self::Whole => registered.is_some() && item.completed.is_some(),
             Self::NotRecorded => item.delivery.is_none(),
             Self::Recorded(delivery) => item.delivery() == Some(*delivery),
             Self::FirstAttempt => item.attempts == 1,
@@ -155,6 +203,8 @@ impl Change {
                 item.unconfirmed = item.completed.take().map(|completed| completed.outcome);
             }
             Self::RemoveUnconfirmed => item.unconfirmed = None,
+            Self::RefuseCompleted => item.refused = item.completed.take().map(|completed| completed.outcome),
+            Self::RemoveRefused => item.refused = None,
             Self::SetDelivery(recorded) => item.delivery = Some(*recorded),
             Self::RemoveDelivery => item.delivery = None,
             Self::FirstAttempt => item.attempts = 1,
@@ -162,6 +212,8 @@ impl Change {
             Self::SetPending { since } => item.pending_since = Some(*since),
             Self::RemovePending => item.pending_since = None,
             Self::SetExpiry(at) => item.expires_at = *at,
+            Self::SetExpiryIfNone(at) if item.expires_at == SystemTime::UNIX_EPOCH => item.expires_at = *at,
+            Self::SetExpiryIfNone(_) => {}
         }
     }
 }
@@ -173,6 +225,7 @@ fn nothing() -> Item {
         delivery: None,
         attempts: 0,
         unconfirmed: None,
+        refused: None,
         pending_since: None,
         expires_at: SystemTime::UNIX_EPOCH,
     }
@@ -181,20 +234,28 @@ fn nothing() -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Delivery;
 
     #[test]
     fn what_is_not_there_has_no_attribute_and_compares_with_nothing() {
         let now = SystemTime::UNIX_EPOCH;
         let started = WaitStarted::new("2026-03-01T09:30:00.000Z", 0, 0).unwrap();
+        let entry = Entry { execution: "arn".into(), entered: started.entered().into() };
         let predicates = [
             (Predicate::Absent, true),
             (Predicate::Live(now), false),
             (Predicate::Expired(now), false),
             (Predicate::NotRegistered, true),
-            (Predicate::OlderWait(started.clone()), false),
-            (Predicate::SameWait(started), false),
+            (Predicate::OlderWait(started), false),
+            (Predicate::SameWait(TaskToken::new("token").unwrap()), false),
+            (Predicate::SameExecution("arn".into()), false),
+            (Predicate::OtherExecution("arn".into()), false),
+            (Predicate::SameEntry(entry.clone()), false),
+            (Predicate::OtherEntry(entry), false),
+            (Predicate::Overdue(now), false),
             (Predicate::NoOutcome, true),
+            (Predicate::Success, false),
+            (Predicate::Failure, false),
+            (Predicate::SameOutcome(Outcome::failure("", "")), false),
             (Predicate::Whole, false),
             (Predicate::NotRecorded, true),
             (Predicate::Recorded(Delivery::Delivered), false),

@@ -2,22 +2,17 @@
 
 use std::error::Error;
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_sfn::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
 
-/// The codes by which AWS says "slow down" where the service's model has no type for it. AWS answers most of them
-/// with status 400, so the status alone does not tell.
-const THROTTLED: [&str; 6] = [
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "ProvisionedThroughputExceededException",
-];
+/// Codes of temporary errors that the SDK's own classifiers leave out: another write to the same item at the same time,
+/// and a KMS key that is throttled.
+const CONTENDED: [&str; 3] =
+    ["TransactionConflictException", "ReplicatedWriteConflictException", "KmsThrottlingException"];
 
 /// The part of an SDK error that may be logged.
 ///
@@ -35,8 +30,8 @@ pub struct AwsFailure {
 }
 
 impl AwsFailure {
-    /// Reads `error`; `secret` was sent, so an answer might repeat it.
-    pub(crate) fn new<E>(error: &SdkError<E, HttpResponse>, secret: Option<&str>) -> Self
+    /// Reads `error`; `secrets` were sent, so an answer might repeat them.
+    pub(crate) fn new<E>(error: &SdkError<E, HttpResponse>, secrets: &[&str]) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -50,7 +45,7 @@ impl AwsFailure {
             SdkError::ResponseError(_) => ("Response", causes(error)),
             _ => ("Construction", causes(error)),
         };
-        let message = secret.map_or_else(|| message.clone(), |secret| message.replace(secret, "[REDACTED]"));
+        let message = secrets.iter().fold(message, |message, secret| message.replace(secret, "[REDACTED]"));
         Self { code: code.to_owned(), message, request_id: error.request_id().map(str::to_owned) }
     }
 }
@@ -64,7 +59,11 @@ where
         SdkError::ServiceError(answer) => {
             answer.raw().status().is_server_error()
                 || answer.raw().status().as_u16() == 429
-                || answer.err().code().is_some_and(|code| THROTTLED.contains(&code))
+                || answer.err().code().is_some_and(|code| {
+                    [THROTTLING_ERRORS, TRANSIENT_ERRORS, &CONTENDED]
+                        .iter()
+                        .any(|codes| codes.contains(&code))
+                })
         }
         SdkError::ConstructionFailure(_) => false,
         _ => true,
@@ -92,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_never_came_to_an_answer_says_why() {
-        let failure = AwsFailure::new(&Failed::timeout_error("no answer in 3 s to the token"), Some("token"));
+        let failure = AwsFailure::new(&Failed::timeout_error("no answer in 3 s to the token"), &["token"]);
 
         assert_eq!(failure.to_string(), "Timeout: request has timed out: no answer in 3 s to the [REDACTED]");
     }

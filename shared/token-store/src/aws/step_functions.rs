@@ -22,7 +22,10 @@ use aws_sdk_sfn::{
 };
 
 use super::failure::{AwsFailure, is_temporary};
-use crate::{Attempt, CallbackError, Outcome, TaskCallbacks, TaskToken};
+use crate::{
+    Outcome, TaskCallbacks, TaskToken,
+    callbacks::{Attempt, CallbackError},
+};
 
 /// [`TaskCallbacks`] by `SendTaskSuccess`, `SendTaskFailure` and `SendTaskHeartbeat`.
 ///
@@ -87,7 +90,6 @@ enum Refusal {
     TaskClosed,
     InvalidToken,
     InvalidOutput,
-    KmsThrottling,
     Other,
 }
 
@@ -98,7 +100,6 @@ fn success_refusal(error: &SendTaskSuccessError) -> Refusal {
         }
         SendTaskSuccessError::InvalidToken(_) => Refusal::InvalidToken,
         SendTaskSuccessError::InvalidOutput(_) => Refusal::InvalidOutput,
-        SendTaskSuccessError::KmsThrottlingException(_) => Refusal::KmsThrottling,
         _ => Refusal::Other,
     }
 }
@@ -109,7 +110,6 @@ fn failure_refusal(error: &SendTaskFailureError) -> Refusal {
             Refusal::TaskClosed
         }
         SendTaskFailureError::InvalidToken(_) => Refusal::InvalidToken,
-        SendTaskFailureError::KmsThrottlingException(_) => Refusal::KmsThrottling,
         _ => Refusal::Other,
     }
 }
@@ -133,12 +133,11 @@ fn callback_error<E>(
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let source = || Box::new(AwsFailure::new(error, Some(token.expose())));
+    let source = || Box::new(AwsFailure::new(error, &[token.expose()]));
     match error.as_service_error().map_or(Refusal::Other, refusal) {
         Refusal::TaskClosed => CallbackError::TaskClosed { attempt: attempts.of_last_answer() },
         Refusal::InvalidToken => CallbackError::InvalidToken,
         Refusal::InvalidOutput => CallbackError::InvalidOutput,
-        Refusal::KmsThrottling => CallbackError::Unavailable { source: source() },
         Refusal::Other if is_temporary(error) => CallbackError::Unavailable { source: source() },
         Refusal::Other => CallbackError::Rejected { source: source() },
     }

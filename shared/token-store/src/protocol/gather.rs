@@ -9,9 +9,11 @@
 
 use std::time::SystemTime;
 
+use super::When;
 use crate::{
-    Part, RETENTION, Tallied, Tally, TallyChange, TallyName, TallyPredicate, TallyUpdate,
-    item::{whole_millis, whole_seconds},
+    Part,
+    item::{later, whole_seconds},
+    tally::{Tallied, Tally, TallyChange, TallyName, TallyOf, TallyPredicate, TallyUpdate},
 };
 
 /// What to do next.
@@ -57,14 +59,14 @@ pub struct Combining {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Gather {
     part: Part,
-    now: SystemTime,
+    when: When,
 }
 
-/// Begins a call for a part that was done at `now`.
+/// Begins a call for a part that is done.
 #[must_use]
-pub fn gather(part: Part, now: SystemTime) -> GatherStep {
-    let gather = Gather { part, now: whole_millis(now) };
-    gather.write(gather.add(TallyName::Group(part.group())))
+pub fn gather(part: Part, when: When) -> GatherStep {
+    let gather = Gather { part, when };
+    gather.write(gather.add(gather.name(TallyOf::Group(part.group()))))
 }
 
 impl Tallying {
@@ -85,10 +87,10 @@ impl Tallying {
             Tallied::Stored(tally) if !name.is_full(&tally, gather.part) => {
                 GatherStep::Done(Gathered::Incomplete)
             }
-            Tallied::Stored(tally) => match name {
-                TallyName::Group(_) => gather.write(gather.add(TallyName::Groups)),
-                TallyName::Groups if tally.combined => GatherStep::Done(Gathered::Before),
-                TallyName::Groups => GatherStep::Combine(Combining { gather }),
+            Tallied::Stored(tally) => match name.of {
+                TallyOf::Group(_) => gather.write(gather.add(gather.name(TallyOf::Groups))),
+                TallyOf::Groups if tally.combined => GatherStep::Done(Gathered::Before),
+                TallyOf::Groups => GatherStep::Combine(Combining { gather }),
             },
             Tallied::Refused(found) => gather.refused(name, found.as_ref()),
         }
@@ -110,7 +112,7 @@ impl Gather {
 
     fn refused(self, name: TallyName, found: Option<&Tally>) -> GatherStep {
         match found {
-            Some(tally) if tally.has_expired(self.now) => self.write(self.add_anew(name)),
+            Some(tally) if tally.has_expired(self.when.now) => self.write(self.add_anew(name)),
             Some(tally) if tally.of != self.part.of() => {
                 GatherStep::Done(Gathered::OtherCount { begun_with: tally.of })
             }
@@ -124,7 +126,7 @@ impl Gather {
             name,
             any_of: vec![
                 vec![TallyPredicate::Absent],
-                vec![TallyPredicate::SameCount(self.part.of()), TallyPredicate::Live(self.now)],
+                vec![TallyPredicate::SameCount(self.part.of()), TallyPredicate::Live(self.when.now)],
             ],
             changes: vec![
                 TallyChange::SetCount(self.part.of()),
@@ -138,7 +140,7 @@ impl Gather {
     fn add_anew(self, name: TallyName) -> TallyUpdate {
         TallyUpdate {
             name,
-            any_of: vec![vec![TallyPredicate::Expired(self.now)]],
+            any_of: vec![vec![TallyPredicate::Expired(self.when.now)]],
             changes: vec![
                 TallyChange::SetCount(self.part.of()),
                 TallyChange::Only(self.member(name)),
@@ -151,21 +153,25 @@ impl Gather {
     /// Spares whoever repeats a part the work of combining all of them. The item is there: no call outlives it.
     fn set_combined(self) -> TallyUpdate {
         TallyUpdate {
-            name: TallyName::Groups,
+            name: self.name(TallyOf::Groups),
             any_of: vec![vec![TallyPredicate::SameCount(self.part.of())]],
             changes: vec![TallyChange::SetCombined],
         }
     }
 
+    fn name(self, of: TallyOf) -> TallyName {
+        TallyName { round: self.part.round(), of }
+    }
+
     fn member(self, name: TallyName) -> u32 {
-        match name {
-            TallyName::Group(_) => self.part.member(),
-            TallyName::Groups => self.part.group(),
+        match name.of {
+            TallyOf::Group(_) => self.part.member(),
+            TallyOf::Groups => self.part.group(),
         }
     }
 
     fn expiry(self) -> SystemTime {
-        whole_seconds(self.now + RETENTION)
+        whole_seconds(later(self.when.now, self.when.retention))
     }
 }
 
@@ -177,6 +183,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::item::RETENTION;
 
     #[test]
     fn a_part_that_finds_its_expired_group_begun_anew_by_another_joins_that() {
@@ -187,7 +194,7 @@ mod tests {
             tallying
         };
 
-        let first = tallying(gather(Part::new(2, 3).unwrap(), now));
+        let first = tallying(gather(Part::new(2, 3).unwrap(), When::new(now, RETENTION)));
         let joining = first.update().clone();
         let anew = tallying(first.resume(Tallied::Refused(Some(tally(now)))));
         let beginning = anew.update().clone();

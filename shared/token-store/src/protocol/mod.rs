@@ -1,8 +1,8 @@
 //! The protocol without its input and output: every decision, as steps between a store and Step Functions.
 //!
-//! A call [begins](begin) with an intent. Each [`Step`] says what to do next; whoever drives it does that and
-//! resumes the step with the answer, until it is done. `register`, `complete` and `redeliver` drive it against the
-//! ports, one step after the other. The model in `tests/model.rs` drives many at once, in every order.
+//! A [`Call`] begins with an intent. Its [`Todo`] says what to do next; whoever drives it does that and hands it the
+//! result, until there is an answer. [`Rendezvous`](crate::Rendezvous) drives one call against the ports. The model in
+//! `tests/model` drives many at once, in every order.
 //!
 //! 1. Write the own half with one conditional update. The store returns the whole item, also when it refuses.
 //! 2. Both halves there: send the outcome to the task. Who completed the pair makes the first attempt; who finds it
@@ -11,6 +11,18 @@
 //! 3. Record how it ended.
 //!
 //! [`gather()`] has steps of its own, before these: they find out who completes a key that many parts complete.
+//!
+//! # What it assumes
+//!
+//! Of Step Functions, within one execution:
+//!
+//! - an entry of a state succeeds at most once;
+//! - attempt n + 1 of an entry (a retry or a redrive) exists only after attempt n has ended without success;
+//! - a task that has closed stays closed;
+//! - an output that was refused as `InvalidOutput` is refused again.
+//!
+//! Of its callers: at most one task of a key waits at a time. Two that wait under one key, for example two branches of a
+//! `Map`, are told so ([`Registration::Occupied`], [`Registration::Displaced`]), but only one of them gets the outcome.
 
 mod complete;
 mod gather;
@@ -18,22 +30,43 @@ mod redeliver;
 mod register;
 mod writes;
 
-use std::time::SystemTime;
+use std::{
+    fmt,
+    hash::Hash,
+    time::{Duration, SystemTime},
+};
 
 pub use complete::{Complete, Completion};
 pub use gather::{Combining, GatherStep, Gathered, Tallying, gather};
 pub use redeliver::Redeliver;
 pub use register::{Register, Registration};
 
-use crate::{Attempt, Delivery, Item, Pair, Update, Write, Written};
+use crate::{
+    Delivery,
+    callbacks::Attempt,
+    item::{Item, Pair, whole_millis},
+    store::Written,
+    update::{Update, Write},
+};
 
-/// What a call wants, and what it makes of the item it finds.
-pub trait Intent: Clone {
+/// How often a call writes before it gives up. It needs three writes; more only while other calls change the item.
+pub const MOST_WRITES: usize = 12;
+
+/// When a call is made, and how long what it writes is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct When {
+    pub(crate) now: SystemTime,
+    pub(crate) retention: Duration,
+}
+
+/// What a call wants, and what it makes of the item it finds. There are three: [`Register`], [`Complete`] and
+/// [`Redeliver`].
+pub trait Intent: Sealed + Clone {
     /// What the call answers in the end.
-    type Answer;
+    type Answer: fmt::Debug + Clone + Eq + Hash;
 
     /// When the call was made.
-    fn now(&self) -> SystemTime;
+    fn when(&self) -> When;
 
     /// The write to begin with, which is the only one of its kind unless it is refused.
     fn opening(&self) -> Update;
@@ -44,12 +77,27 @@ pub trait Intent: Clone {
     /// As [`Intent::refused`], but after the call has seen its own half stored, or tried to deliver it.
     fn overtaken(&self, item: Option<&Item>) -> Next<Self::Answer>;
 
-    /// The answer when the own half is written and the other one is missing.
-    fn alone(&self) -> Self::Answer;
+    /// The answer when the own half is written and the other one is missing in `item`.
+    fn alone(&self, item: &Item) -> Self::Answer;
 
     /// What to do when the delivery of `pair` is over. `item` is what was stored with it, if it was this call that
     /// could record it.
     fn settled(&self, pair: &Pair, delivery: Delivery, item: Option<&Item>) -> Next<Self::Answer>;
+
+    /// What to do when the task of `pair` is gone and a newer wait has the key, as in `item`.
+    fn outlived(&self, pair: &Pair, item: Option<&Item>) -> Next<Self::Answer>;
+
+    /// Whether the caller must hear of a token in `pair` that Step Functions never made.
+    fn is_own(&self, pair: &Pair) -> bool;
+
+    /// What to do when `pair` could not be sent now; nothing when the call ends with the error.
+    fn unsent(&self, pair: &Pair) -> Option<Next<Self::Answer>>;
+}
+
+use sealed::Sealed;
+mod sealed {
+    /// Intents are this crate's: the model checks what they do.
+    pub trait Sealed {}
 }
 
 /// What an [`Intent`] decides.
@@ -63,102 +111,160 @@ pub enum Next<A> {
     Done(A),
 }
 
-/// What to do next.
+/// One call, from its first write to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Step<I: Intent> {
-    /// Make a conditional update.
-    Write(Writing<I>),
-    /// Send an outcome to a task.
-    Send(Sending<I>),
+pub struct Call<I: Intent> {
+    step: Step<I>,
+    writes: usize,
+    most_writes: usize,
+    invalid_token: bool,
+}
+
+/// What a [`Call`] needs next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Todo<'a, A> {
+    /// Make this conditional update, then [`Call::written`].
+    Write(&'a Update),
+    /// Send this outcome to this task, then [`Call::sent`].
+    Send(&'a Pair),
     /// Nothing more: the answer.
-    Done(I::Answer),
+    Answer(&'a A),
+    /// Nothing more: the call has no answer. What was written stays, and the same call again goes on from there.
+    Stopped(Stopped),
 }
 
-/// A call that waits for the store.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Writing<I> {
-    intent: I,
-    update: Update,
-    delivering: Option<Pair>,
+/// Why a call ends without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stopped {
+    /// The outcome is stored with its wait and could not be sent.
+    Unsent,
+    /// Step Functions never made the token. That is recorded.
+    InvalidToken,
+    /// Other calls changed the item before each of [`MOST_WRITES`] writes.
+    Contended,
 }
 
-/// A call that waits for Step Functions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Sending<I> {
-    intent: I,
-    pair: Pair,
-    attempt: Attempt,
-}
-
-/// What Step Functions said of an outcome, as far as the protocol goes on with it. After any other answer the call
-/// ends and the item stays as it is, for a repeat.
+/// What Step Functions said of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// The task took it.
     Taken,
     /// The task is gone, as seen at this attempt of the adapter.
     Closed(Attempt),
+    /// No task ever had this token.
+    InvalidToken,
+    /// The output will never be taken.
+    InvalidOutput,
+    /// It is unknown whether the task took it, or the request was not allowed.
+    Failed,
 }
 
-/// Begins a call.
-pub fn begin<I: Intent>(intent: I) -> Step<I> {
-    let opening = intent.opening();
-    Step::write(intent, opening)
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Step<I: Intent> {
+    /// Make a conditional update; with a pair, to record how its delivery ended.
+    Write {
+        intent: I,
+        update: Update,
+        delivering: Option<Pair>,
+    },
+    Send {
+        intent: I,
+        pair: Pair,
+        attempt: Attempt,
+    },
+    Done(I::Answer),
+    Stopped(Stopped),
 }
 
-impl<I: Intent> Writing<I> {
-    /// The update to make.
-    pub fn update(&self) -> &Update {
-        &self.update
+impl When {
+    /// A call at `now`, in whole milliseconds, to a store that keeps what is not needed any more for `retention`.
+    #[must_use]
+    pub fn new(now: SystemTime, retention: Duration) -> Self {
+        Self { now: whole_millis(now), retention }
+    }
+}
+
+impl<I: Intent> Call<I> {
+    /// Begins a call.
+    pub fn new(intent: I) -> Self {
+        Self::limited(intent, MOST_WRITES)
     }
 
-    /// Goes on with what the store said.
-    pub fn resume(self, written: Written) -> Step<I> {
-        let Self { intent, update, delivering } = self;
-        match (written, delivering) {
+    /// As [`Call::new`], with another limit than [`MOST_WRITES`]: a model checker explores what happens at a small one.
+    pub fn limited(intent: I, most_writes: usize) -> Self {
+        let opening = intent.opening();
+        Self { step: Step::write(intent, opening), writes: 0, most_writes, invalid_token: false }
+    }
+
+    /// What to do next.
+    pub fn todo(&self) -> Todo<'_, I::Answer> {
+        match &self.step {
+            Step::Write { .. } if self.writes == self.most_writes => Todo::Stopped(Stopped::Contended),
+            Step::Write { update, .. } => Todo::Write(update),
+            Step::Send { pair, .. } => Todo::Send(pair),
+            Step::Done(_) if self.invalid_token => Todo::Stopped(Stopped::InvalidToken),
+            Step::Done(answer) => Todo::Answer(answer),
+            Step::Stopped(stopped) => Todo::Stopped(*stopped),
+        }
+    }
+
+    /// Goes on with what the store said of the update.
+    #[must_use]
+    pub fn written(self, written: Written) -> Self {
+        let Step::Write { intent, update, delivering } = self.step else { return self };
+        let write = update.write;
+        let step = match (written, delivering) {
             (Written::Stored(item), Some(pair)) => match item.delivery() {
+                _ if write == Write::RecordRefused => {
+                    Step::next(intent.settled(&pair, Delivery::Refused, Some(&item)), intent)
+                }
                 Some(delivery) => Step::next(intent.settled(&pair, delivery, Some(&item)), intent),
                 None => Step::next(intent.overtaken(Some(&item)), intent),
             },
             (Written::Stored(item), None) => match item.pair() {
-                Some(pair) => Step::Send(Sending { attempt: attempt_of(update.write), pair, intent }),
-                None => Step::Done(intent.alone()),
+                Some(pair) => Step::Send { attempt: attempt_of(write), pair, intent },
+                None => Step::Done(intent.alone(&item)),
             },
-            (Written::Refused(item), Some(pair)) => not_recorded(intent, pair, update.write, item.as_ref()),
-            (Written::Refused(item), None) if update.write == Write::Repeat => {
+            (Written::Refused(item), Some(pair)) => not_recorded(intent, pair, write, item.as_ref()),
+            (Written::Refused(item), None) if write == Write::Repeat => {
                 Step::next(intent.overtaken(item.as_ref()), intent)
             }
             (Written::Refused(item), None) => Step::next(intent.refused(item.as_ref()), intent),
-        }
-    }
-}
-
-impl<I: Intent> Sending<I> {
-    /// The token and the outcome to send.
-    pub fn pair(&self) -> &Pair {
-        &self.pair
+        };
+        Self { step, writes: self.writes + 1, ..self }
     }
 
-    /// Goes on with what Step Functions said.
-    pub fn resume(self, sent: Sent) -> Step<I> {
-        let Self { intent, pair, attempt } = self;
+    /// Goes on with what Step Functions said of the outcome.
+    #[must_use]
+    pub fn sent(self, sent: Sent) -> Self {
+        let Step::Send { intent, pair, attempt } = self.step else { return self };
+        // Nobody can wait with a token that was never made. It is recorded, so that nothing tries it again, and reported.
+        let invalid_token = self.invalid_token || sent == Sent::InvalidToken && intent.is_own(&pair);
         let delivery = match (sent, attempt) {
             (Sent::Taken, _) => Delivery::Delivered,
-            (Sent::Closed(Attempt::First), Attempt::First) => Delivery::Late,
-            (Sent::Closed(_), _) => Delivery::Unconfirmed,
+            (Sent::Closed(Attempt::First) | Sent::InvalidToken, Attempt::First) => Delivery::Late,
+            (Sent::Closed(_) | Sent::InvalidToken, _) => Delivery::Unconfirmed,
+            (Sent::InvalidOutput, _) => Delivery::Refused,
+            (Sent::Failed, _) => {
+                let step = match intent.unsent(&pair) {
+                    Some(next) => Step::next(next, intent),
+                    None => Step::Stopped(Stopped::Unsent),
+                };
+                return Self { step, invalid_token, ..self };
+            }
         };
-        Step::record(intent, pair, delivery)
+        Self { step: Step::record(intent, pair, delivery), invalid_token, ..self }
     }
 }
 
 impl<I: Intent> Step<I> {
     fn write(intent: I, update: Update) -> Self {
-        Self::Write(Writing { intent, update, delivering: None })
+        Self::Write { intent, update, delivering: None }
     }
 
     fn record(intent: I, pair: Pair, delivery: Delivery) -> Self {
-        let update = writes::record(&pair, delivery, intent.now());
-        Self::Write(Writing { intent, update, delivering: Some(pair) })
+        let update = writes::record(&pair, delivery, intent.when());
+        Self::Write { intent, update, delivering: Some(pair) }
     }
 
     fn next(next: Next<I::Answer>, intent: I) -> Self {
@@ -175,120 +281,134 @@ fn attempt_of(write: Write) -> Attempt {
     if write == Write::Repeat { Attempt::Repeat } else { Attempt::First }
 }
 
-/// The record was refused: somebody else has repeated or recorded the delivery, or a newer wait has taken the key.
+/// The record was refused: another call has repeated or recorded the delivery, a newer wait has taken the key, or the
+/// outcome was refused and corrected.
 fn not_recorded<I: Intent>(intent: I, pair: Pair, write: Write, item: Option<&Item>) -> Step<I> {
+    let found = item.and_then(Item::pair);
+    let same_pair = found.as_ref().is_some_and(|found| {
+        found.registered.token == pair.registered.token && found.completed.outcome == pair.completed.outcome
+    });
     let registered = item.and_then(|item| item.registered.as_ref());
-    let still_there = registered.is_some_and(|registered| registered.wait.started == *pair.wait_started());
+    let same_wait = registered.is_some_and(|registered| registered.token == pair.registered.token);
     let recorded = item.and_then(Item::delivery);
     match write {
         // What was seen is true, whatever has become of the key since.
         Write::RecordDelivered => Step::next(intent.settled(&pair, Delivery::Delivered, None), intent),
-        _ if still_there && recorded.is_none() => Step::record(intent, pair, Delivery::Unconfirmed),
-        _ if still_there => Step::next(intent.overtaken(item), intent),
-        _ => Step::next(intent.settled(&pair, Delivery::Unconfirmed, None), intent),
+        Write::RecordRefused => Step::next(intent.settled(&pair, Delivery::Refused, item), intent),
+        _ if same_pair && recorded.is_none() => Step::record(intent, pair, Delivery::Unconfirmed),
+        _ if same_wait => Step::next(intent.overtaken(item), intent),
+        _ => Step::next(intent.outlived(&pair, item), intent),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::{Completed, Outcome, Recorded, Registered, TaskToken, Wait, WaitStarted};
+    use crate::{
+        Outcome, TaskToken,
+        item::{Completed, RETENTION, Recorded, Registered},
+        wait::{LateOutcomes, Wait, WaitStarted},
+    };
 
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    fn when() -> When {
+        When::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000), RETENTION)
     }
 
-    fn token() -> TaskToken {
-        TaskToken::new("token").unwrap()
+    fn token(retry: u32) -> TaskToken {
+        TaskToken::new(format!("token {retry}")).unwrap()
     }
 
     fn wait(retry: u32) -> Wait {
         let started = WaitStarted::new("2026-03-01T09:30:00.000Z", 0, retry).unwrap();
-        Wait { started, deadline: now() + Duration::from_secs(60), execution: "arn".into() }
+        Wait { started, deadline: when().now + Duration::from_secs(60), execution: "arn".into() }
+    }
+
+    fn registered(retry: u32) -> Registered {
+        Registered { token: token(retry), wait: wait(retry), at: when().now, displaced: None }
     }
 
     fn outcome() -> Outcome {
         Outcome::success("1").unwrap()
     }
 
+    fn completed(outcome: Outcome) -> Completed {
+        Completed { outcome, at: when().now }
+    }
+
     /// A wait with its outcome, undelivered.
     fn whole() -> Item {
         Item {
-            registered: Some(Registered { token: token(), wait: wait(0), at: now() }),
-            completed: Some(Completed { outcome: outcome(), at: now() }),
+            registered: Some(registered(0)),
+            completed: Some(completed(outcome())),
             delivery: None,
             attempts: 1,
             unconfirmed: None,
-            pending_since: Some(now()),
-            expires_at: now() + Duration::from_secs(3_600),
+            refused: None,
+            pending_since: Some(when().now),
+            expires_at: when().now + Duration::from_secs(3_600),
         }
     }
 
     fn delivered() -> Item {
-        Item { delivery: Some(Recorded { delivery: Delivery::Delivered, at: now() }), ..whole() }
+        Item { delivery: Some(Recorded { delivery: Delivery::Delivered, at: when().now }), ..whole() }
     }
 
     /// What is left when a newer wait has taken the key.
     fn newer() -> Item {
-        Item {
-            registered: Some(Registered { token: token(), wait: wait(1), at: now() }),
-            completed: None,
-            ..whole()
-        }
+        Item { registered: Some(registered(1)), completed: None, ..whole() }
     }
 
-    /// The step after the own half was written, both are there, and the task was told.
-    fn told<I: Intent>(intent: I, sent: Sent) -> Writing<I> {
-        let Step::Write(writing) = begin(intent) else { panic!("no write") };
-        let Step::Send(sending) = writing.resume(Written::Stored(whole())) else { panic!("not sent") };
-        recording(sending.resume(sent))
+    /// The call after the own half was written, both are there, and the task was told.
+    fn told<I: Intent>(intent: I, sent: Sent) -> Call<I> {
+        Call::new(intent).written(Written::Stored(whole())).sent(sent)
     }
 
-    fn recording<I: Intent>(step: Step<I>) -> Writing<I> {
-        let Step::Write(writing) = step else { panic!("nothing to record") };
-        writing
+    fn update<I: Intent>(call: &Call<I>) -> Write {
+        let Todo::Write(update) = call.todo() else { panic!("no write") };
+        update.write
     }
 
-    fn answer<I: Intent>(step: Step<I>) -> I::Answer {
-        let Step::Done(answer) = step else { panic!("not done") };
-        answer
+    fn answer<I: Intent>(call: &Call<I>) -> I::Answer {
+        let Todo::Answer(answer) = call.todo() else { panic!("not done") };
+        answer.clone()
     }
 
     fn completion() -> Complete {
-        Complete::new(outcome(), now())
+        Complete::new(outcome(), when())
+    }
+
+    fn registration() -> Register {
+        Register::new(token(0), wait(0), LateOutcomes::OfThisExecution, when())
     }
 
     #[test]
-    fn an_outcome_that_somebody_else_settled_meanwhile_is_not_recorded_for_a_newer_wait() {
-        let opening = recording(begin(completion()));
-
-        let repeat = recording(opening.resume(Written::Refused(Some(whole()))));
-        let write = repeat.update().write;
-        let step = repeat.resume(Written::Refused(Some(newer())));
+    fn an_outcome_that_another_call_settled_meanwhile_is_not_recorded_for_a_newer_wait() {
+        let repeat = Call::new(completion()).written(Written::Refused(Some(whole())));
+        let write = update(&repeat);
+        let overtaken = repeat.written(Written::Refused(Some(newer())));
 
         assert_eq!(write, Write::Repeat);
-        assert_eq!(answer(step), Completion::Unconfirmed);
+        assert_eq!(answer(&overtaken), Completion::Unconfirmed);
     }
 
     #[test]
     fn an_outcome_that_was_settled_and_followed_by_another_is_no_conflict() {
-        let another = Completed { outcome: Outcome::success("2").unwrap(), at: now() };
-        let followed = Item { completed: Some(another), ..newer() };
+        let followed = Item { completed: Some(completed(Outcome::success("2").unwrap())), ..newer() };
 
-        let repeat = recording(recording(begin(completion())).resume(Written::Refused(Some(whole()))));
-        let step = repeat.resume(Written::Refused(Some(followed)));
+        let repeat = Call::new(completion()).written(Written::Refused(Some(whole())));
+        let overtaken = repeat.written(Written::Refused(Some(followed)));
 
-        assert_eq!(answer(step), Completion::Unconfirmed);
+        assert_eq!(answer(&overtaken), Completion::Unconfirmed);
     }
 
     #[test]
     fn a_delivery_that_was_seen_is_true_whatever_has_become_of_the_key() {
         for item in [None, Some(newer())] {
-            let step = told(completion(), Sent::Taken).resume(Written::Refused(item));
+            let recorded = told(completion(), Sent::Taken).written(Written::Refused(item));
 
-            assert_eq!(answer(step), Completion::Delivered { waited: Duration::ZERO });
+            assert_eq!(answer(&recorded), Completion::Delivered { waited: Duration::ZERO });
         }
     }
 
@@ -296,34 +416,59 @@ mod tests {
     fn a_closed_task_that_others_have_tried_meanwhile_is_unconfirmed() {
         let tried = Item { attempts: 2, ..whole() };
 
-        let step = told(completion(), Sent::Closed(Attempt::First)).resume(Written::Refused(Some(tried)));
+        let recorded =
+            told(completion(), Sent::Closed(Attempt::First)).written(Written::Refused(Some(tried)));
 
-        assert_eq!(recording(step).update().write, Write::RecordUnconfirmed);
+        assert_eq!(update(&recorded), Write::RecordUnconfirmed);
     }
 
     #[test]
     fn a_closed_task_that_another_has_delivered_to_is_as_that_one_says() {
         let closed = Sent::Closed(Attempt::First);
 
-        let completed = told(completion(), closed).resume(Written::Refused(Some(delivered())));
-        let registered =
-            told(Register::new(token(), wait(0), now()), closed).resume(Written::Refused(Some(delivered())));
+        let completed = told(completion(), closed).written(Written::Refused(Some(delivered())));
+        let registered = told(registration(), closed).written(Written::Refused(Some(delivered())));
 
-        assert_eq!(answer(completed), Completion::Duplicate);
-        assert_eq!(answer(registered), Registration::Completed(Delivery::Delivered));
+        assert_eq!(answer(&completed), Completion::Duplicate);
+        assert_eq!(answer(&registered), Registration::Completed(Delivery::Delivered));
     }
 
     #[test]
     fn a_closed_task_whose_key_a_newer_wait_has_taken_is_unconfirmed() {
         let closed = Sent::Closed(Attempt::First);
 
-        let completed = told(completion(), closed).resume(Written::Refused(Some(newer())));
-        let registered =
-            told(Register::new(token(), wait(0), now()), closed).resume(Written::Refused(Some(newer())));
-        let redelivered = told(Redeliver::new(now()), closed).resume(Written::Refused(Some(newer())));
+        let completed = told(completion(), closed).written(Written::Refused(Some(newer())));
+        let registered = told(registration(), closed).written(Written::Refused(Some(newer())));
+        let redelivered = told(Redeliver::new(when()), closed).written(Written::Refused(Some(newer())));
 
-        assert_eq!(answer(completed), Completion::Unconfirmed);
-        assert_eq!(answer(registered), Registration::Completed(Delivery::Unconfirmed));
-        assert_eq!(answer(redelivered), Some(Delivery::Unconfirmed));
+        assert_eq!(answer(&completed), Completion::Unconfirmed);
+        assert_eq!(answer(&registered), Registration::Completed(Delivery::Unconfirmed));
+        assert_eq!(answer(&redelivered), Some(Delivery::Unconfirmed));
+    }
+
+    #[test]
+    fn an_outcome_that_was_refused_and_corrected_meanwhile_was_refused() {
+        let corrected = Item {
+            completed: Some(completed(Outcome::success("2").unwrap())),
+            refused: Some(outcome()),
+            ..whole()
+        };
+
+        let repeat = Call::new(completion()).written(Written::Refused(Some(whole())));
+        let overtaken = repeat.written(Written::Refused(Some(corrected.clone())));
+        let recorded = told(completion(), Sent::InvalidOutput).written(Written::Refused(Some(corrected)));
+
+        assert_eq!((answer(&overtaken), answer(&recorded)), (Completion::Refused, Completion::Refused));
+    }
+
+    #[test]
+    fn a_call_stops_after_twelve_writes() {
+        let mut call = Call::new(completion());
+        for _ in 0..MOST_WRITES {
+            assert!(matches!(call.todo(), Todo::Write(_)));
+            call = call.written(Written::Refused(None));
+        }
+
+        assert_eq!(call.todo(), Todo::Stopped(Stopped::Contended));
     }
 }

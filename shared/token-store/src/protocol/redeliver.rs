@@ -1,30 +1,34 @@
 //! The reconciler's side: both halves are there and nobody has recorded a delivery.
 
-use std::time::SystemTime;
+use super::{Intent, Next, Sealed, When, writes};
+use crate::{
+    Delivery,
+    item::{Item, Pair},
+    update::Update,
+};
 
-use super::{Intent, Next, writes};
-use crate::{Delivery, Item, Pair, Update, item::whole_millis};
-
-/// Wants to finish a delivery that somebody else has left open.
+/// Wants to finish a delivery that another call has left open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Redeliver {
-    now: SystemTime,
+    when: When,
 }
 
 impl Redeliver {
-    /// A repeat at `now`.
+    /// A repeat at `when`.
     #[must_use]
-    pub fn new(now: SystemTime) -> Self {
-        Self { now: whole_millis(now) }
+    pub fn new(when: When) -> Self {
+        Self { when }
     }
 }
+
+impl Sealed for Redeliver {}
 
 impl Intent for Redeliver {
     /// How the delivery ended, or `None` if there was nothing left to deliver.
     type Answer = Option<Delivery>;
 
-    fn now(&self) -> SystemTime {
-        self.now
+    fn when(&self) -> When {
+        self.when
     }
 
     fn opening(&self) -> Update {
@@ -35,15 +39,29 @@ impl Intent for Redeliver {
         Next::Done(None)
     }
 
-    fn overtaken(&self, _: Option<&Item>) -> Next<Option<Delivery>> {
-        Next::Done(None)
+    fn overtaken(&self, item: Option<&Item>) -> Next<Option<Delivery>> {
+        // A corrected outcome may stand where a refused one was.
+        let open = item.is_some_and(|item| item.delivery.is_none() && item.pair().is_some());
+        if open { Next::Repeat } else { Next::Done(None) }
     }
 
-    fn alone(&self) -> Option<Delivery> {
+    fn alone(&self, _: &Item) -> Option<Delivery> {
         None
     }
 
     fn settled(&self, _: &Pair, delivery: Delivery, _: Option<&Item>) -> Next<Option<Delivery>> {
         Next::Done(Some(delivery))
+    }
+
+    fn outlived(&self, pair: &Pair, _: Option<&Item>) -> Next<Option<Delivery>> {
+        self.settled(pair, Delivery::Unconfirmed, None)
+    }
+
+    fn is_own(&self, _: &Pair) -> bool {
+        true
+    }
+
+    fn unsent(&self, _: &Pair) -> Option<Next<Option<Delivery>>> {
+        None
     }
 }

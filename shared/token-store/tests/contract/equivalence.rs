@@ -3,14 +3,20 @@
 use std::{
     collections::{HashSet, VecDeque},
     slice,
+    time::{Duration, SystemTime},
 };
 
 use token_store::{
-    Attempt, CallbackKey, Item, Outcome, RETENTION, TokenStore, Update, Written,
-    protocol::{Complete, Intent, Redeliver, Register, Sent, Step, begin},
+    CallbackKey, Outcome, TokenStore,
+    callbacks::Attempt,
+    item::{Item, RETENTION},
+    protocol::{Call, Complete, Intent, Redeliver, Register, Sent, Todo, When},
+    store::Written,
+    update::Update,
+    wait::{LateOutcomes, Wait, WaitStarted},
 };
 
-use super::{a_key, now, success, token, wait};
+use super::{a_key, now, success, token};
 
 /// Three writes lead to every combination of parts that an item can have; more only vary their values.
 const LONGEST_HISTORY: usize = 3;
@@ -47,17 +53,24 @@ pub(crate) async fn every_write_does_to_every_item_what_apply_does(store: impl T
 /// leave one shortest series of them that leads to it.
 fn reachable() -> (Vec<Update>, Vec<Vec<Update>>) {
     let later = now() + 2 * RETENTION;
+    let (first, later_entry) = ("2026-03-01T12:00:00Z", "2026-03-01T12:00:01Z");
     let mut updates = vec![];
     let mut histories = vec![];
     let mut items = HashSet::new();
     let mut open = VecDeque::from([(None, vec![])]);
     while let Some((item, history)) = open.pop_front() {
-        collect(&mut updates, item.as_ref(), Register::new(token("1"), wait(1), now()));
-        collect(&mut updates, item.as_ref(), Register::new(token("2"), wait(2), now()));
-        collect(&mut updates, item.as_ref(), Register::new(token("3"), wait(3), later));
-        collect(&mut updates, item.as_ref(), Complete::new(success(1), now()));
-        collect(&mut updates, item.as_ref(), Complete::new(Outcome::failure("Failed", "cause"), later));
-        collect(&mut updates, item.as_ref(), Redeliver::new(now()));
+        for call in [
+            registration("1", "a", first, 1, now()),
+            registration("2", "a", first, 2, now()),
+            registration("3", "a", later_entry, 0, now()),
+            registration("4", "b", later_entry, 0, later),
+        ] {
+            collect(&mut updates, item.as_ref(), call);
+        }
+        let failure = Outcome::failure("Failed", "cause");
+        collect(&mut updates, item.as_ref(), Complete::new(success(1), When::new(now(), RETENTION)));
+        collect(&mut updates, item.as_ref(), Complete::new(failure, When::new(later, RETENTION)));
+        collect(&mut updates, item.as_ref(), Redeliver::new(When::new(now(), RETENTION)));
         for update in &updates {
             let next = update.apply(item.as_ref()).filter(|next| next.attempts < 3 && is_well_formed(next));
             if history.len() < LONGEST_HISTORY && next.is_some() && items.insert(next.clone()) {
@@ -74,27 +87,40 @@ fn is_well_formed(item: &Item) -> bool {
     item.delivery.is_none() || item.pair().is_some()
 }
 
+fn registration(name: &str, execution: &str, entered: &str, retry: u32, at: SystemTime) -> Register {
+    let wait = Wait {
+        started: WaitStarted::new(entered, 0, retry).unwrap(),
+        deadline: at + Duration::from_secs(3_600),
+        execution: execution.to_owned(),
+    };
+    Register::new(token(name), wait, LateOutcomes::OfThisExecution, When::new(at, RETENTION))
+}
+
 /// Adds the updates that a call makes when it finds `item` and nothing else happens, whatever Step Functions says.
 fn collect<I: Intent>(updates: &mut Vec<Update>, item: Option<&Item>, intent: I) {
-    let mut open = vec![(begin(intent), item.cloned())];
-    while let Some((step, item)) = open.pop() {
-        match step {
-            Step::Write(writing) => {
-                if !updates.contains(writing.update()) {
-                    updates.push(writing.update().clone());
+    let mut open = vec![(Call::new(intent), item.cloned())];
+    while let Some((call, item)) = open.pop() {
+        match call.todo() {
+            Todo::Write(update) => {
+                if !updates.contains(update) {
+                    updates.push(update.clone());
                 }
-                match writing.update().apply(item.as_ref()) {
-                    Some(stored) => {
-                        open.push((writing.resume(Written::Stored(stored.clone())), Some(stored)));
-                    }
-                    None => open.push((writing.resume(Written::Refused(item.clone())), item)),
+                match update.apply(item.as_ref()) {
+                    Some(stored) => open.push((call.written(Written::Stored(stored.clone())), Some(stored))),
+                    None => open.push((call.written(Written::Refused(item.clone())), item)),
                 }
             }
-            Step::Send(sending) => {
-                let answers = [Sent::Taken, Sent::Closed(Attempt::First), Sent::Closed(Attempt::Repeat)];
-                open.extend(answers.map(|sent| (sending.clone().resume(sent), item.clone())));
+            Todo::Send(_) => {
+                let answers = [
+                    Sent::Taken,
+                    Sent::Closed(Attempt::First),
+                    Sent::Closed(Attempt::Repeat),
+                    Sent::InvalidOutput,
+                    Sent::Failed,
+                ];
+                open.extend(answers.map(|sent| (call.clone().sent(sent), item.clone())));
             }
-            Step::Done(_) => {}
+            Todo::Answer(_) | Todo::Stopped(_) => {}
         }
     }
 }

@@ -4,17 +4,20 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use token_store::{
-    CallbackError, CallbackKey, Completion, GatherError, Gathering, Outcome, Part, PartStore, RETENTION,
-    RecordingTaskCallbacks, RendezvousError, Tallied, TallyUpdate, TokenStore, complete, gather,
-    protocol::{GatherStep, gather as begin},
-    register,
+    CallbackKey, Completion, GatherError, Gathering, Outcome, Part, Rendezvous, RendezvousError, TokenStore,
+    callbacks::CallbackError,
+    item::RETENTION,
+    protocol::{GatherStep, When, gather as begin},
+    store::PartStore,
+    tally::{Tallied, TallyUpdate},
+    testing::RecordingTaskCallbacks,
 };
 
-use super::{MINUTE, a_key, now, success, token, unavailable, wait};
+use super::{MINUTE, a_key, complete, now, register, success, token, unavailable, wait};
 
 /// Notes a part; the outcome is the number of parts.
 async fn done(
@@ -25,7 +28,8 @@ async fn done(
     at: SystemTime,
 ) -> Result<Gathering, GatherError<Infallible>> {
     let combine = async { Ok(success(of.try_into().unwrap())) };
-    gather(store, steps, key, Part::new(number, of).unwrap(), combine, at).await
+    let part = Part::new(number, of).unwrap();
+    Rendezvous::new(store, steps).with_clock(move || at).gather(key, part, combine).await
 }
 
 pub(crate) async fn the_last_part_completes_the_key_in_whatever_order_they_come(
@@ -68,7 +72,7 @@ pub(crate) async fn a_part_is_repeated_until_its_outcome_is_delivered(store: imp
     let part = Part::new(1, 1).unwrap();
 
     let combining_fails = async { Err::<Outcome, _>(std::fmt::Error) };
-    let not_combined = gather(&store, &steps, &key, part, combining_fails, now()).await.unwrap_err();
+    let not_combined = Rendezvous::new(&store, &steps).gather(&key, part, combining_fails).await.unwrap_err();
     steps.fail_next(unavailable());
     let not_delivered = done(&store, &steps, &key, (1, 1), now()).await.unwrap_err();
     let delivered = done(&store, &steps, &key, (1, 1), now()).await.unwrap();
@@ -118,6 +122,25 @@ pub(crate) async fn parts_that_have_expired_are_not_counted(store: impl TokenSto
     assert_eq!((one, both), (Gathering::Incomplete, Gathering::Complete(Completion::Parked)));
 }
 
+pub(crate) async fn a_key_that_is_waited_on_again_gathers_another_round(store: impl TokenStore + PartStore) {
+    let (key, steps) = (a_key(), RecordingTaskCallbacks::default());
+    let rendezvous = Rendezvous::new(&store, &steps).with_clock(now);
+    let part = async |number, round, outcome| {
+        let part = Part::new(number, 2).unwrap().of_round(round);
+        rendezvous.gather(&key, part, async { Ok::<_, Infallible>(success(outcome)) }).await.unwrap()
+    };
+    let mut gathered = vec![];
+    for (round, token_of_round) in [(0, "first"), (1, "second"), (u32::MAX, "third")] {
+        register(&store, &steps, &key, token(token_of_round), wait(round.min(2)), now()).await.unwrap();
+        gathered.extend([part(1, round, 1).await, part(2, round, 2).await, part(1, 0, 3).await]);
+    }
+
+    let complete = Gathering::Complete(Completion::Delivered { waited: Duration::ZERO });
+    let round = [Gathering::Incomplete, complete, Gathering::AlreadyComplete];
+    assert_eq!(gathered, [round, round, round].concat());
+    assert_eq!(steps.sent(), ["first", "second", "third"].map(|of| (token(of), success(2))));
+}
+
 pub(crate) async fn of_many_parts_at_once_one_completes_the_key(
     store: impl TokenStore + PartStore + 'static,
 ) {
@@ -143,7 +166,7 @@ pub(crate) async fn every_write_of_gather_does_what_apply_does(store: impl Token
     let mut updates = BTreeSet::new();
     let calls = [(1, 2), (2, 3), (1, 2), (2, 2)].map(|part| (part, now()));
     for ((number, of), at) in calls.into_iter().chain(calls.map(|(part, _)| (part, now() + RETENTION))) {
-        let mut step = begin(Part::new(number, of).unwrap(), at);
+        let mut step = begin(Part::new(number, of).unwrap(), When::new(at, RETENTION));
         loop {
             step = match step {
                 GatherStep::Tally(tallying) => {

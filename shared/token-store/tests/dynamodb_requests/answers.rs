@@ -4,127 +4,26 @@ use std::{collections::HashMap, error::Error};
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::{
-        get_item::{GetItemError, GetItemOutput},
-        query::QueryError,
-        update_item::{UpdateItemError, UpdateItemOutput},
-    },
-    types::{
-        AttributeValue,
-        error::{
-            InternalServerError, ProvisionedThroughputExceededException, ReplicatedWriteConflictException,
-            RequestLimitExceeded, ResourceNotFoundException, ThrottlingException,
-            TransactionConflictException,
-        },
-    },
+    operation::{get_item::GetItemOutput, update_item::UpdateItemOutput},
+    types::AttributeValue,
 };
 use aws_smithy_mocks::mock;
-use token_store::{
-    AwsFailure, RecordingTaskCallbacks, RendezvousError, StoreError, TokenStore, redeliver, register,
-};
+use token_store::{RendezvousError, TokenStore, aws::AwsFailure, store::StoreError};
 
 use super::{
-    TOKEN, delivered_item, key, n, n_text, now, query, refused, s, store, token, wait, waiting_item,
+    TOKEN, delivered_item, key, n, n_text, query, refused, rendezvous, s, store, task, waiting_item,
     whole_item,
 };
 
 #[tokio::test]
-async fn every_error_of_a_write_is_temporary_or_not() {
-    type Answer = fn() -> UpdateItemError;
-    let answers: [(Answer, &str); 7] = [
-        (|| UpdateItemError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
-        (|| UpdateItemError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
-        (|| UpdateItemError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
-        (
-            || {
-                UpdateItemError::ProvisionedThroughputExceededException(
-                    ProvisionedThroughputExceededException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (
-            || {
-                UpdateItemError::ReplicatedWriteConflictException(
-                    ReplicatedWriteConflictException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (
-            || UpdateItemError::TransactionConflictException(TransactionConflictException::builder().build()),
-            "unavailable",
-        ),
-        (
-            || UpdateItemError::ResourceNotFoundException(ResourceNotFoundException::builder().build()),
-            "rejected",
-        ),
-    ];
-
-    for (answer, meaning) in answers {
-        let store = store(&[mock!(Client::update_item).then_error(answer)]);
-        let error = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap_err();
-        assert_eq!(error.is_retryable(), meaning == "unavailable", "{:?}", answer());
-    }
-}
-
-#[tokio::test]
-async fn every_error_of_a_read_is_temporary_or_not() {
-    type Answer = fn() -> GetItemError;
-    let answers: [(Answer, &str); 5] = [
-        (|| GetItemError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
-        (|| GetItemError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
-        (|| GetItemError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
-        (
-            || {
-                GetItemError::ProvisionedThroughputExceededException(
-                    ProvisionedThroughputExceededException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (
-            || GetItemError::ResourceNotFoundException(ResourceNotFoundException::builder().build()),
-            "rejected",
-        ),
-    ];
-
-    for (answer, meaning) in answers {
-        let error = store(&[mock!(Client::get_item).then_error(answer)]).get(&key()).await.unwrap_err();
-        assert_eq!(meaning_of(&error), meaning, "{:?}", answer());
-    }
-}
-
-#[tokio::test]
-async fn every_error_of_a_list_is_temporary_or_not() {
-    type Answer = fn() -> QueryError;
-    let answers: [(Answer, &str); 5] = [
-        (|| QueryError::InternalServerError(InternalServerError::builder().build()), "unavailable"),
-        (|| QueryError::ThrottlingException(ThrottlingException::builder().build()), "unavailable"),
-        (|| QueryError::RequestLimitExceeded(RequestLimitExceeded::builder().build()), "unavailable"),
-        (
-            || {
-                QueryError::ProvisionedThroughputExceededException(
-                    ProvisionedThroughputExceededException::builder().build(),
-                )
-            },
-            "unavailable",
-        ),
-        (|| QueryError::ResourceNotFoundException(ResourceNotFoundException::builder().build()), "rejected"),
-    ];
-
-    for (answer, meaning) in answers {
-        let error = store(&[mock!(Client::query).then_error(answer)]).pending(&query()).await.unwrap_err();
-        assert_eq!(meaning_of(&error), meaning, "{:?}", answer());
-    }
-}
-
-#[tokio::test]
-async fn errors_that_the_model_does_not_name_are_told_apart_by_code_and_status() {
+async fn every_error_is_told_by_code_and_status_whether_it_is_temporary() {
     let answers = [
         (400, "ThrottlingException", "unavailable"),
         (400, "ProvisionedThroughputExceededException", "unavailable"),
         (400, "RequestLimitExceeded", "unavailable"),
+        (400, "RequestTimeout", "unavailable"),
+        (400, "TransactionConflictException", "unavailable"),
+        (400, "ReplicatedWriteConflictException", "unavailable"),
         (500, "InternalServerError", "unavailable"),
         (503, "ServiceUnavailable", "unavailable"),
         (400, "AccessDeniedException", "rejected"),
@@ -138,7 +37,7 @@ async fn errors_that_the_model_does_not_name_are_told_apart_by_code_and_status()
         let list = mock!(Client::query).sequence().http_status(status, body(code, "no")).build();
         let store = store(&[write, read, list]);
 
-        let written = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap_err();
+        let written = rendezvous(store.clone()).redeliver(&key()).await.unwrap_err();
         let read = store.get(&key()).await.unwrap_err();
         let listed = store.pending(&query()).await.unwrap_err();
 
@@ -170,8 +69,7 @@ async fn no_answer_brings_the_token_into_any_text() {
 
     for rule in rules {
         let store = store(&[rule]);
-        let callbacks = RecordingTaskCallbacks::default();
-        let error = register(&store, &callbacks, &key(), token(), wait(), now()).await.unwrap_err();
+        let error = rendezvous(store).register(&key(), task()).await.unwrap_err();
 
         let source = error.source().map(|source| format!("{source} {source:?}"));
         let texts = format!("{error} {error:?} {error:#?} {source:?}");
@@ -186,8 +84,7 @@ async fn what_the_service_says_stays_readable_around_the_token() {
         mock!(Client::update_item).sequence().http_status(400, body("ValidationException", &said)).build();
 
     let store = store(&[rule]);
-    let callbacks = RecordingTaskCallbacks::default();
-    let error = register(&store, &callbacks, &key(), token(), wait(), now()).await.unwrap_err();
+    let error = rendezvous(store).register(&key(), task()).await.unwrap_err();
 
     let RendezvousError::Store(StoreError::Rejected { source }) = error else { panic!("{error:?}") };
     let failure: &AwsFailure = source.downcast_ref().unwrap();
@@ -238,7 +135,7 @@ fn meaning_of(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable { .. } => "unavailable",
         StoreError::Rejected { .. } => "rejected",
-        StoreError::Malformed { .. } => "malformed",
+        _ => "malformed",
     }
 }
 

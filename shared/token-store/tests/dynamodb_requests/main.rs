@@ -26,8 +26,11 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use token_store::{
-    CallbackKey, Completion, Delivery, DynamoDbTokenStore, Outcome, PendingQuery, RecordingTaskCallbacks,
-    Registration, TaskToken, TokenStore, Wait, WaitStarted, complete, redeliver, register,
+    CallbackKey, Completion, Delivery, DynamoDbTokenStore, Outcome, Registration, Rendezvous, TaskToken,
+    TokenStore, WaitingTask,
+    store::PendingQuery,
+    testing::{RecordingTaskCallbacks, waiting_task},
+    wait::{Wait, WaitStarted},
 };
 
 const TOKEN: &str = "AQCEAAAAKgAAAAMAAAAA-the-credential";
@@ -57,8 +60,7 @@ async fn a_registration_that_waits_costs_one_write_and_no_read() {
     let requests = Requests::default();
     let store = store(&[requests.answered(waiting_item())]);
 
-    let registered =
-        register(&store, &RecordingTaskCallbacks::default(), &key(), token(), wait(), now()).await.unwrap();
+    let registered = rendezvous(store).register(&key(), task()).await.unwrap();
 
     assert_eq!(registered, Registration::Waiting);
     let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
@@ -74,7 +76,8 @@ async fn a_registration_that_waits_costs_one_write_and_no_read() {
         Some(
             "(attribute_not_exists(#callback_key)) \
              OR (#expires_at > :now AND attribute_not_exists(#task_token)) \
-             OR (#wait_started < :this_wait AND attribute_not_exists(#outcome))"
+             OR (#wait_started < :this_wait AND attribute_not_exists(#outcome) AND #execution = :this_execution) \
+             OR (#wait_started < :this_wait AND attribute_not_exists(#outcome) AND #deadline <= :now_milliseconds)"
         )
     );
     assert_eq!(
@@ -82,14 +85,17 @@ async fn a_registration_that_waits_costs_one_write_and_no_read() {
         Some(
             "SET #task_token = :task_token, #wait_started = :wait_started, #deadline = :deadline, \
              #execution = :execution, #registered_at = :registered_at, #attempts = :attempts, \
-             #pending = :pending, #pending_since = :pending_since, #expires_at = :expires_at"
+             #pending = :pending, #pending_since = :pending_since, #expires_at = :expires_at \
+             REMOVE #displaced"
         )
     );
     assert_eq!(
         request.expression_attribute_values(),
         Some(&attributes([
             (":now", n(1_772_366_400)),
+            (":now_milliseconds", n(1_772_366_400_000)),
             (":this_wait", s(STARTED)),
+            (":this_execution", s("arn")),
             (":task_token", s(TOKEN)),
             (":wait_started", s(STARTED)),
             (":deadline", n(1_772_370_000_000)),
@@ -109,12 +115,12 @@ async fn a_registration_that_waits_costs_one_write_and_no_read() {
 async fn a_completion_costs_one_write_and_one_to_record_the_delivery_and_no_read() {
     let requests = Requests::default();
     let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
-    let callbacks = RecordingTaskCallbacks::default();
+    let rendezvous = rendezvous(store);
 
-    let completed = complete(&store, &callbacks, &key(), success(), now()).await.unwrap();
+    let completed = rendezvous.complete(&key(), success()).await.unwrap();
 
     assert_eq!(completed, Completion::Delivered { waited: Duration::from_secs(1) });
-    assert_eq!(callbacks.sent(), [(token(), success())]);
+    assert_eq!(rendezvous.callbacks.sent(), [(token(), success())]);
     let [half, record] = <[_; 2]>::try_from(requests.taken()).unwrap();
     assert_eq!(
         half.condition_expression(),
@@ -126,15 +132,15 @@ async fn a_completion_costs_one_write_and_one_to_record_the_delivery_and_no_read
         half.update_expression(),
         Some(
             "SET #outcome = :outcome, #completed_at = :completed_at, #attempts = :attempts, \
-             #pending = :pending, #pending_since = :pending_since, #expires_at = :expires_at \
-             REMOVE #unconfirmed"
+             #pending = :pending, #pending_since = :pending_since, #expires_at = if_not_exists(#expires_at, :expires_at) \
+             REMOVE #unconfirmed, #refused"
         )
     );
     assert_eq!(
         half.expression_attribute_values().unwrap()[":outcome"],
         AttributeValue::M(attributes([("output", s("350000"))]))
     );
-    assert_eq!(record.condition_expression(), Some("(#wait_started = :this_wait)"));
+    assert_eq!(record.condition_expression(), Some("(#task_token = :this_token)"));
     assert_eq!(
         record.update_expression(),
         Some("SET #delivery = :delivery, #delivered_at = :delivered_at REMOVE #pending, #pending_since")
@@ -142,7 +148,7 @@ async fn a_completion_costs_one_write_and_one_to_record_the_delivery_and_no_read
     assert_eq!(
         record.expression_attribute_values(),
         Some(&attributes([
-            (":this_wait", s(STARTED)),
+            (":this_token", s(TOKEN)),
             (":delivery", s("delivered")),
             (":delivered_at", n(1_772_366_400_000)),
         ]))
@@ -154,7 +160,7 @@ async fn an_early_completion_costs_one_write_and_no_read() {
     let requests = Requests::default();
     let store = store(&[requests.answered(parked_item())]);
 
-    let completed = complete(&store, &RecordingTaskCallbacks::default(), &key(), success(), now()).await;
+    let completed = rendezvous(store).complete(&key(), success()).await;
 
     assert_eq!(completed.unwrap(), Completion::Parked);
     assert_eq!(requests.taken().len(), 1);
@@ -165,8 +171,7 @@ async fn a_registration_after_its_outcome_costs_one_write_and_one_to_record_the_
     let requests = Requests::default();
     let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
 
-    let registered =
-        register(&store, &RecordingTaskCallbacks::default(), &key(), token(), wait(), now()).await.unwrap();
+    let registered = rendezvous(store).register(&key(), task()).await.unwrap();
 
     assert_eq!(registered, Registration::Completed(Delivery::Delivered));
     assert_eq!(requests.taken().len(), 2);
@@ -177,7 +182,7 @@ async fn a_redelivery_says_so_before_it_sends() {
     let requests = Requests::default();
     let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
 
-    let delivery = redeliver(&store, &RecordingTaskCallbacks::default(), &key(), now()).await.unwrap();
+    let delivery = rendezvous(store).redeliver(&key()).await.unwrap();
 
     assert_eq!(delivery, Some(Delivery::Delivered));
     let [repeat, _] = <[_; 2]>::try_from(requests.taken()).unwrap();
@@ -194,8 +199,7 @@ async fn a_redelivery_says_so_before_it_sends() {
 async fn a_refused_write_brings_the_item_along_so_that_a_duplicate_needs_no_read() {
     let rule = mock!(Client::update_item).then_error(|| refused(Some(delivered_item())));
 
-    let completed =
-        complete(&store(&[rule]), &RecordingTaskCallbacks::default(), &key(), success(), now()).await;
+    let completed = rendezvous(store(&[rule])).complete(&key(), success()).await;
 
     assert_eq!(completed.unwrap(), Completion::Duplicate);
 }
@@ -205,7 +209,7 @@ async fn a_refused_write_without_an_item_is_one_on_nothing() {
     for item in [None, Some(HashMap::new())] {
         let rule = mock!(Client::update_item).then_error(move || refused(item.clone()));
 
-        let delivery = redeliver(&store(&[rule]), &RecordingTaskCallbacks::default(), &key(), now()).await;
+        let delivery = rendezvous(store(&[rule])).redeliver(&key()).await;
 
         assert_eq!(delivery.unwrap(), None);
     }
@@ -221,15 +225,59 @@ async fn an_outcome_that_may_have_been_used_is_set_aside_for_a_newer_wait() {
     };
     let store =
         store(&[mock!(Client::update_item).then_error(maybe_used), requests.answered(waiting_item())]);
-    let retried = Wait { started: WaitStarted::new("2026-03-01T12:00:00.000Z", 0, 1).unwrap(), ..wait() };
+    let another_entry = WaitingTask { entered_time: "2026-03-01T12:00:01Z".to_owned(), ..task() };
 
-    let callbacks = RecordingTaskCallbacks::default();
-    let registration = register(&store, &callbacks, &key(), token(), retried, now()).await.unwrap();
+    let another_entry = WaitingTask { task_token: TaskToken::new("new").unwrap(), ..another_entry };
+    let registration = rendezvous(store).register(&key(), another_entry).await.unwrap();
 
     assert_eq!(registration, Registration::Waiting);
     let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
     let update = request.update_expression().unwrap();
     assert!(update.contains("#unconfirmed = #outcome"), "{update}");
+    assert_eq!(
+        request.condition_expression(),
+        Some(
+            "(#wait_started < :this_wait AND #delivery = :recorded_unconfirmed AND \
+             attribute_exists(#outcome.#error)) \
+             OR (#wait_started < :this_wait AND #delivery = :recorded_unconfirmed AND \
+             NOT (#execution = :this_execution AND begins_with(#wait_started, :this_entry))) \
+             OR (#wait_started < :this_wait AND #delivery = :recorded_late AND #execution <> :this_execution)"
+        )
+    );
+    let values = request.expression_attribute_values().unwrap();
+    assert_eq!(
+        (&values[":recorded_unconfirmed"], &values[":recorded_late"]),
+        (&s("unconfirmed"), &s("late"))
+    );
+}
+
+#[tokio::test]
+async fn a_retry_takes_an_unused_success_over_in_one_write() {
+    let requests = Requests::default();
+    let undelivered = mock!(Client::update_item).then_error(|| refused(Some(whole_item())));
+    let newer = |mut item: HashMap<String, AttributeValue>| {
+        item.insert("task_token".to_owned(), s("new"));
+        requests.answered(item)
+    };
+    let store = store(&[undelivered, newer(whole_item()), newer(delivered_item())]);
+    let retry = WaitingTask { task_token: TaskToken::new("new").unwrap(), retry_count: 1, ..task() };
+
+    rendezvous(store).register(&key(), retry).await.unwrap();
+
+    let [request, _] = <[_; 2]>::try_from(requests.taken()).unwrap();
+    let same_entry = "#execution = :this_execution AND begins_with(#wait_started, :this_entry) \
+                      AND #wait_started < :this_wait AND attribute_exists(#outcome.#output)";
+    assert_eq!(
+        request.condition_expression(),
+        Some(&*format!(
+            "({same_entry} AND attribute_not_exists(#delivery)) OR ({same_entry} AND #delivery = :recorded_unconfirmed)"
+        ))
+    );
+    let values = request.expression_attribute_values().unwrap();
+    assert_eq!(values[":this_entry"], s("2026-03-01T12:00:00.000Z#"));
+    assert_eq!(values[":recorded_unconfirmed"], s("unconfirmed"));
+    assert_eq!(values[":this_wait"], s("2026-03-01T12:00:00.000Z#0000#0001"));
+    assert!(request.update_expression().unwrap().ends_with("REMOVE #displaced, #delivery, #delivered_at"));
 }
 
 #[tokio::test]
@@ -373,6 +421,18 @@ fn key() -> CallbackKey {
 
 fn token() -> TaskToken {
     TaskToken::new(TOKEN).unwrap()
+}
+
+fn rendezvous(store: DynamoDbTokenStore) -> Rendezvous<DynamoDbTokenStore, RecordingTaskCallbacks> {
+    Rendezvous::new(store, RecordingTaskCallbacks::default()).with_clock(now)
+}
+
+fn task() -> WaitingTask {
+    WaitingTask {
+        execution: "arn".to_owned(),
+        entered_time: "2026-03-01T12:00:00Z".to_owned(),
+        ..waiting_task(token())
+    }
 }
 
 fn wait() -> Wait {

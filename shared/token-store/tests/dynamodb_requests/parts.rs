@@ -11,11 +11,9 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue},
 };
 use aws_smithy_mocks::mock;
-use token_store::{
-    Completion, DynamoDbTokenStore, GatherError, Gathering, Part, RecordingTaskCallbacks, gather,
-};
+use token_store::{CallbackKey, Completion, DynamoDbTokenStore, GatherError, Gathering, Part};
 
-use super::{Requests, attributes, key, n, now, parked_item, refused, s, store, success};
+use super::{Requests, attributes, key, n, parked_item, refused, rendezvous, s, store, success};
 
 #[tokio::test]
 async fn part_10_and_part_10000_cost_the_same() {
@@ -26,7 +24,7 @@ async fn part_10_and_part_10000_cost_the_same() {
         let group = group_item("parts/78#document#execution", 20, of);
         let store = store(&[requests.answered(group.clone())]);
 
-        let gathered = part_done(&store, number, of).await.unwrap();
+        let gathered = part_done(store, number, of).await.unwrap();
 
         assert_eq!(gathered, Gathering::Incomplete);
         let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
@@ -50,7 +48,7 @@ async fn each_part_adds_its_number_to_the_item_of_its_group() {
     let requests = Requests::default();
     let store = store(&[requests.answered(group_item("parts/78#valuation#VAL-17", 20, 12_000))]);
 
-    part_done(&store, 10_000, 12_000).await.unwrap();
+    part_done(store, 10_000, 12_000).await.unwrap();
 
     let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
     assert_eq!(request.table_name(), Some("TaskTokens"));
@@ -78,11 +76,10 @@ async fn only_the_last_part_of_a_group_and_of_all_cost_more() {
     let requests = Requests::default();
     let answers = [full, all_groups.clone(), parked_item(), all_groups].map(|item| requests.answered(item));
 
-    let last_of_all = part_done(&store(&answers), 10_000, of).await.unwrap();
+    let last_of_all = part_done(store(&answers), 10_000, of).await.unwrap();
     let for_the_last = requests.taken();
     let group = requests.answered(group_item("parts/78#valuation#VAL-17", 128, of));
-    let last_of_group =
-        part_done(&store(&[group, requests.answered(some_groups)]), 10_000, of).await.unwrap();
+    let last_of_group = part_done(store(&[group, requests.answered(some_groups)]), 10_000, of).await.unwrap();
     let for_the_group = requests.taken();
 
     assert_eq!(last_of_all, Gathering::Complete(Completion::Parked));
@@ -101,9 +98,24 @@ async fn a_set_that_lives_with_another_count_refuses_the_part() {
     let other = || refused(Some(group_item("parts/78#valuation#VAL-17", 1, 10_001)));
     let store = store(&[mock!(Client::update_item).then_error(other)]);
 
-    let refused = part_done(&store, 10_000, 12_000).await;
+    let refused = part_done(store, 10_000, 12_000).await;
 
     assert!(matches!(refused, Err(GatherError::OtherCount { begun_with: 10_001 })), "{refused:?}");
+}
+
+/// DynamoDB takes partition keys of at most 2,048 bytes.
+#[tokio::test]
+async fn the_longest_key_leaves_room_for_its_parts() {
+    let longest = CallbackKey::new("document", &"x".repeat(2_027 - "document#".len())).unwrap();
+    let requests = Requests::default();
+    let group = group_item("parts/4294967295.127#document", 1, Part::MOST);
+    let part = Part::new(Part::MOST, Part::MOST).unwrap().of_round(u32::MAX);
+
+    let combine = async { Ok::<_, Infallible>(success()) };
+    rendezvous(store(&[requests.answered(group)])).gather(&longest, part, combine).await.unwrap();
+
+    let [request] = <[_; 1]>::try_from(requests.taken()).unwrap();
+    assert_eq!(request.key().unwrap()["callback_key"].as_s().unwrap().len(), 2_048);
 }
 
 /// DynamoDB bills a write for each 1,024 bytes of the item.
@@ -119,13 +131,13 @@ fn no_item_of_a_set_is_larger_than_one_write_unit() {
 }
 
 async fn part_done(
-    store: &DynamoDbTokenStore,
+    store: DynamoDbTokenStore,
     number: u32,
     of: u32,
 ) -> Result<Gathering, GatherError<Infallible>> {
     let part = Part::new(number, of).unwrap();
     let combine = async { Ok(success()) };
-    gather(store, &RecordingTaskCallbacks::default(), &key(), part, combine, now()).await
+    rendezvous(store).gather(&key(), part, combine).await
 }
 
 fn group_item(partition_key: &str, members: u32, of: u32) -> HashMap<String, AttributeValue> {

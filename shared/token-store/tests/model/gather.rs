@@ -13,14 +13,20 @@ use std::{
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use token_store::{
-    Attempt, Item, Outcome, Part, Tallied, Tally, TallyChange, TallyName, TallyUpdate, Update, Wait,
-    WaitStarted, Written,
+    Outcome, Part,
+    callbacks::Attempt,
+    item::Item,
     protocol::{
-        Combining, Complete, GatherStep, Gathered, Intent, Redeliver, Register, Sent, Step, begin, gather,
+        Call as Protocol, Combining, Complete, GatherStep, Gathered, Intent, Redeliver, Register, Sent, Todo,
+        gather,
     },
+    store::Written,
+    tally::{Tallied, Tally, TallyChange, TallyName, TallyOf, TallyUpdate},
+    update::Update,
+    wait::LateOutcomes,
 };
 
-use crate::system::{TODAY, much_later, token};
+use crate::system::{TODAY, much_later, token, wait as wait_of, when};
 
 struct Fan {
     calls: Vec<Call>,
@@ -72,10 +78,10 @@ enum At {
     /// About to store what its part leaves behind.
     Working(Part),
     Gathering(Part, GatherStep),
-    Completing(Part, Combining, Step<Complete>),
+    Completing(Part, Combining, Protocol<Complete>),
     /// A part that fails completes the key at once.
-    Failing(Step<Complete>),
-    Registering(Step<Register>),
+    Failing(Protocol<Complete>),
+    Registering(Protocol<Register>),
     Answered,
 }
 
@@ -97,22 +103,24 @@ fn part_at(number: u32, of: u32, now: SystemTime) -> Call {
 }
 
 fn failing_part() -> Call {
-    let at = At::Failing(begin(Complete::new(Outcome::failure("ProcessingFailed", "not UTF-8"), TODAY)));
+    let at = At::Failing(Protocol::new(Complete::new(
+        Outcome::failure("ProcessingFailed", "not UTF-8"),
+        when(TODAY),
+    )));
     Call { now: TODAY, first: at.clone(), at }
 }
 
 fn wait() -> Call {
-    let started = WaitStarted::new("2026-03-01T12:00:00.000Z", 0, 0).unwrap();
-    let wait = Wait { started, deadline: TODAY, execution: String::new() };
-    let at = At::Registering(begin(Register::new(token(1), wait, TODAY)));
+    let register = Register::new(token(1), wait_of(1, TODAY), LateOutcomes::OfThisExecution, when(TODAY));
+    let at = At::Registering(Protocol::new(register));
     Call { now: TODAY, first: at.clone(), at }
 }
 
 impl Fan {
     fn tally(&self, state: &mut State, update: &TallyUpdate) -> Tallied {
-        let name = match (self.store, update.name) {
-            (Store::MixesUpGroups, TallyName::Group(_)) => TallyName::Group(0),
-            (_, name) => name,
+        let name = match (self.store, update.name.of) {
+            (Store::MixesUpGroups, TallyOf::Group(_)) => TallyName { of: TallyOf::Group(0), ..update.name },
+            _ => update.name,
         };
         let found = state.tallies.get(&name);
         let adds = !update.changes.contains(&TallyChange::SetCombined);
@@ -148,7 +156,7 @@ impl Fan {
         match at {
             At::Working(part) => {
                 state.results.insert((part.number(), part.of(), now));
-                At::Gathering(part, gather(part, now))
+                At::Gathering(part, gather(part, when(now)))
             }
             At::Gathering(part, GatherStep::Tally(tallying)) => {
                 let tallied = self.tally(state, tallying.update());
@@ -164,17 +172,17 @@ impl Fan {
                 let left: Vec<u32> = left.collect();
                 state.a_part_was_missing |= left.len() != part.of() as usize;
                 let outcome = Outcome::success(format!("{left:?}")).unwrap();
-                At::Completing(part, combining, begin(Complete::new(outcome, now)))
+                At::Completing(part, combining, Protocol::new(Complete::new(outcome, when(now))))
             }
-            At::Completing(part, combining, Step::Done(_)) => {
+            At::Completing(part, combining, call) if is_done(&call) => {
                 let GatherStep::Tally(note) = combining.recorded() else { panic!("a note is written") };
                 let tallied = self.tally(state, note.update());
                 assert_eq!(note.resume(tallied), GatherStep::Done(Gathered::Whole), "{part:?}");
                 At::Answered
             }
-            At::Completing(part, combining, step) => At::Completing(part, combining, protocol(state, step)),
-            At::Failing(step) => finished(protocol(state, step), At::Failing),
-            At::Registering(step) => finished(protocol(state, step), At::Registering),
+            At::Completing(part, combining, call) => At::Completing(part, combining, protocol(state, call)),
+            At::Failing(call) => finished(protocol(state, call), At::Failing),
+            At::Registering(call) => finished(protocol(state, call), At::Registering),
             At::Gathering(_, GatherStep::Done(_)) | At::Answered => At::Answered,
         }
     }
@@ -195,23 +203,27 @@ impl Fan {
         let waits = state.item.as_ref().is_some_and(|item| item.registered.is_some());
         let recorded = state.item.as_ref().is_some_and(|item| item.completed.is_some());
         // What a crash between a record and its delivery leaves is the reconciler's, as for every other outcome.
-        let mut step = begin(Redeliver::new(TODAY));
-        while !matches!(step, Step::Done(_)) {
-            step = protocol(&mut state, step);
+        let mut call = Protocol::new(Redeliver::new(when(TODAY)));
+        while !is_done(&call) {
+            call = protocol(&mut state, call);
         }
         recorded && (!waits || state.item.is_some_and(|item| item.delivery().is_some()))
     }
 }
 
-fn finished<I: Intent>(step: Step<I>, at: impl FnOnce(Step<I>) -> At) -> At {
-    if let Step::Done(_) = step { At::Answered } else { at(step) }
+fn is_done<I: Intent>(call: &Protocol<I>) -> bool {
+    matches!(call.todo(), Todo::Answer(_) | Todo::Stopped(_))
+}
+
+fn finished<I: Intent>(call: Protocol<I>, at: impl FnOnce(Protocol<I>) -> At) -> At {
+    if is_done(&call) { At::Answered } else { at(call) }
 }
 
 /// One step of the rendezvous on the item of the key.
-fn protocol<I: Intent>(state: &mut State, step: Step<I>) -> Step<I> {
-    match step {
-        Step::Write(writing) => {
-            let update: &Update = writing.update();
+fn protocol<I: Intent>(state: &mut State, call: Protocol<I>) -> Protocol<I> {
+    match call.todo() {
+        Todo::Write(update) => {
+            let update: &Update = update;
             let written = match update.apply(state.item.as_ref()) {
                 Some(mut item) => {
                     item.attempts = item.attempts.min(2);
@@ -220,19 +232,19 @@ fn protocol<I: Intent>(state: &mut State, step: Step<I>) -> Step<I> {
                 }
                 None => Written::Refused(state.item.clone()),
             };
-            writing.resume(written)
+            call.written(written)
         }
-        Step::Send(sending) => {
-            let outcome = sending.pair().completed.outcome.clone();
+        Todo::Send(pair) => {
+            let outcome = pair.completed.outcome.clone();
             state.sent.insert(format!("{outcome:?}{}", text(&outcome)));
             if state.took.is_some() || state.timed_out {
-                sending.resume(Sent::Closed(Attempt::First))
+                call.sent(Sent::Closed(Attempt::First))
             } else {
                 state.took = Some(outcome);
-                sending.resume(Sent::Taken)
+                call.sent(Sent::Taken)
             }
         }
-        done @ Step::Done(_) => done,
+        Todo::Answer(_) | Todo::Stopped(_) => call,
     }
 }
 
@@ -268,12 +280,11 @@ impl Model for Fan {
                 continue;
             }
             actions.push(Action::Step(index));
-            let sends = matches!(
-                call.at,
-                At::Completing(_, _, Step::Send(_))
-                    | At::Failing(Step::Send(_))
-                    | At::Registering(Step::Send(_))
-            );
+            let sends = match &call.at {
+                At::Completing(_, _, call) | At::Failing(call) => matches!(call.todo(), Todo::Send(_)),
+                At::Registering(call) => matches!(call.todo(), Todo::Send(_)),
+                _ => false,
+            };
             if sends && !state.timed_out && state.took.is_none() {
                 actions.push(Action::SendAfterTimeout(index));
             }

@@ -8,8 +8,11 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    CallbackKey, Completed, Delivery, Item, Outcome, Pending, PendingCursor, PendingState, Recorded,
-    Registered, StoreError, TaskToken, Wait, item::epoch_millis,
+    CallbackKey, Delivery, Outcome, TaskToken,
+    item::{Completed, Item, Recorded, Registered, epoch_millis},
+    outcome::Output,
+    store::{Pending, PendingCursor, PendingState, StoreError},
+    wait::Wait,
 };
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
@@ -27,6 +30,11 @@ pub(super) mod name {
     pub(in super::super) const DELIVERY: &str = "delivery";
     pub(in super::super) const DELIVERED_AT: &str = "delivered_at";
     pub(in super::super) const ATTEMPTS: &str = "attempts";
+    pub(in super::super) const DISPLACED: &str = "displaced";
+    pub(in super::super) const REFUSED: &str = "refused";
+    pub(in super::super) const OUTPUT: &str = "output";
+    pub(in super::super) const ERROR: &str = "error";
+    pub(in super::super) const CAUSE: &str = "cause";
     pub(in super::super) const UNCONFIRMED: &str = "unconfirmed";
     pub(in super::super) const PENDING: &str = "pending";
     pub(in super::super) const PENDING_SINCE: &str = "pending_since";
@@ -37,10 +45,10 @@ pub(super) mod name {
 pub(super) fn outcome(outcome: &Outcome) -> AttributeValue {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     AttributeValue::M(match outcome {
-        Outcome::Success(output) => HashMap::from([("output".to_owned(), text(output.json()))]),
+        Outcome::Success(output) => HashMap::from([(name::OUTPUT.to_owned(), text(output.json()))]),
         Outcome::Failure(failure) => HashMap::from([
-            ("error".to_owned(), text(failure.error())),
-            ("cause".to_owned(), text(failure.cause())),
+            (name::ERROR.to_owned(), text(failure.error())),
+            (name::CAUSE.to_owned(), text(failure.cause())),
         ]),
     })
 }
@@ -69,9 +77,9 @@ pub(super) fn read(item: &Attributes) -> Result<Item, StoreError> {
         None => None,
         Some(_) => Some(Recorded { delivery: read_delivery(item)?, at: time(item, name::DELIVERED_AT)? }),
     };
-    let unconfirmed = match item.get(name::UNCONFIRMED) {
-        None => None,
-        Some(outcome) => Some(read_outcome(outcome).ok_or(malformed(name::UNCONFIRMED))?),
+    let aside = |name: &'static str| {
+        let outcome = item.get(name);
+        outcome.map(|outcome| read_outcome(outcome).ok_or(malformed(name))).transpose()
     };
     let pending_since = item.get(name::PENDING_SINCE).map(|_| time(item, name::PENDING_SINCE)).transpose()?;
     Ok(Item {
@@ -79,9 +87,10 @@ pub(super) fn read(item: &Attributes) -> Result<Item, StoreError> {
         completed,
         delivery,
         attempts: read_number(item, name::ATTEMPTS)?,
-        unconfirmed,
+        unconfirmed: aside(name::UNCONFIRMED)?,
+        refused: aside(name::REFUSED)?,
         pending_since,
-        expires_at: UNIX_EPOCH + Duration::from_secs(read_number(item, name::EXPIRES_AT)?),
+        expires_at: expiry(item)?,
     })
 }
 
@@ -118,15 +127,19 @@ fn read_registered(item: &Attributes) -> Result<Registered, StoreError> {
             execution: text(item, name::EXECUTION)?.to_owned(),
         },
         at: time(item, name::REGISTERED_AT)?,
+        displaced: match item.get(name::DISPLACED) {
+            None => None,
+            Some(_) => Some(text(item, name::DISPLACED)?.to_owned()),
+        },
     })
 }
 
 fn read_outcome(outcome: &AttributeValue) -> Option<Outcome> {
     let outcome = outcome.as_m().ok()?;
     let text = |name: &str| outcome.get(name)?.as_s().ok();
-    match text("output") {
-        Some(output) => Outcome::success(output).ok(),
-        None => Some(Outcome::failure(text("error")?, text("cause")?)),
+    match text(name::OUTPUT) {
+        Some(output) => Some(Outcome::Success(Output::stored(output.clone()))),
+        None => Some(Outcome::failure(text(name::ERROR)?, text(name::CAUSE)?)),
     }
 }
 
@@ -149,7 +162,14 @@ pub(super) fn read_number<T: std::str::FromStr>(
 }
 
 fn time(item: &Attributes, name: &'static str) -> Result<SystemTime, StoreError> {
-    Ok(UNIX_EPOCH + Duration::from_millis(read_number(item, name)?))
+    let time = UNIX_EPOCH.checked_add(Duration::from_millis(read_number(item, name)?));
+    time.ok_or(malformed(name))
+}
+
+/// The expiry is in seconds. A number that is no time of this platform cannot be this crate's.
+pub(super) fn expiry(item: &Attributes) -> Result<SystemTime, StoreError> {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(read_number(item, name::EXPIRES_AT)?));
+    time.ok_or(malformed(name::EXPIRES_AT))
 }
 
 pub(super) fn malformed(attribute: &'static str) -> StoreError {

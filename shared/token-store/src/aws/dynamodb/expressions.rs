@@ -48,15 +48,31 @@ impl Expressions {
         format!("attribute_not_exists({})", self.name(name))
     }
 
+    /// Whether the map `name` has a value `member`.
+    pub(super) fn exists_in(&mut self, name: &str, member: &str) -> String {
+        format!("attribute_exists({}.{})", self.name(name), self.name(member))
+    }
+
+    pub(super) fn begins_with(&mut self, name: &str, label: &str, value: AttributeValue) -> String {
+        self.value(label, value);
+        format!("begins_with({}, {label})", self.name(name))
+    }
+
     pub(super) fn compare(&mut self, name: &str, with: &str, label: &str, value: AttributeValue) -> String {
-        self.values.insert(label.to_owned(), value);
+        self.value(label, value);
         format!("{} {with} {label}", self.name(name))
     }
 
     pub(super) fn set(&mut self, name: &str, value: AttributeValue) {
         let placeholder = self.name(name);
         self.set.push(format!("{placeholder} = :{name}"));
-        self.values.insert(format!(":{name}"), value);
+        self.value(&format!(":{name}"), value);
+    }
+
+    pub(super) fn set_if_none(&mut self, name: &str, value: AttributeValue) {
+        let placeholder = self.name(name);
+        self.set.push(format!("{placeholder} = if_not_exists({placeholder}, :{name})"));
+        self.value(&format!(":{name}"), value);
     }
 
     pub(super) fn copy(&mut self, from: &str, to: &str) {
@@ -74,7 +90,16 @@ impl Expressions {
     pub(super) fn add(&mut self, name: &str, label: &str, value: AttributeValue) {
         let placeholder = self.name(name);
         self.add.push(format!("{placeholder} {label}"));
-        self.values.insert(label.to_owned(), value);
+        self.value(label, value);
+    }
+
+    /// One label is one value: a second value under the same label would change the meaning of what came before.
+    fn value(&mut self, label: &str, value: AttributeValue) {
+        let before = self.values.insert(label.to_owned(), value);
+        debug_assert!(
+            before.is_none() || before.as_ref() == self.values.get(label),
+            "{label} has two values"
+        );
     }
 
     fn name(&mut self, name: &str) -> String {

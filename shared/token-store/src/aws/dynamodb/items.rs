@@ -9,8 +9,10 @@ use super::{
     expressions::{Expressions, number},
 };
 use crate::{
-    CallbackKey, Change, Predicate, Registered, Update,
-    item::{epoch_millis, epoch_seconds},
+    CallbackKey,
+    item::{Registered, epoch_millis, epoch_seconds},
+    update::{Change, Predicate, Update},
+    wait::Entry,
 };
 
 pub(super) fn expressions(key: &CallbackKey, update: &Update) -> Expressions {
@@ -34,30 +36,58 @@ fn condition(expressions: &mut Expressions, predicate: &Predicate) -> String {
         Predicate::OlderWait(started) => {
             expressions.compare(name::WAIT_STARTED, "<", ":this_wait", text(started.as_str()))
         }
-        Predicate::SameWait(started) => {
-            expressions.compare(name::WAIT_STARTED, "=", ":this_wait", text(started.as_str()))
+        Predicate::SameWait(token) => {
+            expressions.compare(name::TASK_TOKEN, "=", ":this_token", text(token.expose()))
+        }
+        Predicate::SameExecution(execution) => {
+            expressions.compare(name::EXECUTION, "=", ":this_execution", text(execution))
+        }
+        Predicate::OtherExecution(execution) => {
+            expressions.compare(name::EXECUTION, "<>", ":this_execution", text(execution))
+        }
+        Predicate::SameEntry(entry) => same_entry(expressions, entry),
+        Predicate::OtherEntry(entry) => format!("NOT ({})", same_entry(expressions, entry)),
+        Predicate::Overdue(now) => {
+            expressions.compare(name::DEADLINE, "<=", ":now_milliseconds", millis(*now))
         }
         Predicate::NoOutcome => expressions.not_exists(name::OUTCOME),
+        Predicate::Success => expressions.exists_in(name::OUTCOME, name::OUTPUT),
+        Predicate::Failure => expressions.exists_in(name::OUTCOME, name::ERROR),
+        Predicate::SameOutcome(same) => {
+            expressions.compare(name::OUTCOME, "=", ":this_outcome", outcome(same))
+        }
         Predicate::Whole => {
             let token = expressions.exists(name::TASK_TOKEN);
             format!("{token} AND {}", expressions.exists(name::OUTCOME))
         }
         Predicate::NotRecorded => expressions.not_exists(name::DELIVERY),
         Predicate::Recorded(delivery) => {
-            expressions.compare(name::DELIVERY, "=", ":recorded", text(delivery.as_str()))
+            // One write can ask for two of them.
+            let label = format!(":recorded_{}", delivery.as_str());
+            expressions.compare(name::DELIVERY, "=", &label, text(delivery.as_str()))
         }
         Predicate::FirstAttempt => expressions.compare(name::ATTEMPTS, "=", ":one", number(1)),
     }
 }
 
+fn same_entry(expressions: &mut Expressions, entry: &Entry) -> String {
+    let execution = expressions.compare(name::EXECUTION, "=", ":this_execution", text(&entry.execution));
+    let entered = format!("{}#", entry.entered);
+    format!("{execution} AND {}", expressions.begins_with(name::WAIT_STARTED, ":this_entry", text(&entered)))
+}
+
 fn change(expressions: &mut Expressions, key: &CallbackKey, change: &Change) {
     match change {
-        Change::SetRegistered(Registered { token, wait, at }) => {
+        Change::SetRegistered(Registered { token, wait, at, displaced }) => {
             expressions.set(name::TASK_TOKEN, text(token.expose()));
             expressions.set(name::WAIT_STARTED, text(wait.started.as_str()));
             expressions.set(name::DEADLINE, millis(wait.deadline));
             expressions.set(name::EXECUTION, text(&wait.execution));
             expressions.set(name::REGISTERED_AT, millis(*at));
+            match displaced {
+                Some(execution) => expressions.set(name::DISPLACED, text(execution)),
+                None => expressions.remove(&[name::DISPLACED]),
+            }
         }
         Change::RemoveRegistered => {
             expressions.remove(&[
@@ -66,6 +96,7 @@ fn change(expressions: &mut Expressions, key: &CallbackKey, change: &Change) {
                 name::DEADLINE,
                 name::EXECUTION,
                 name::REGISTERED_AT,
+                name::DISPLACED,
             ]);
         }
         Change::SetCompleted(completed) => {
@@ -78,6 +109,11 @@ fn change(expressions: &mut Expressions, key: &CallbackKey, change: &Change) {
             expressions.remove(&[name::OUTCOME, name::COMPLETED_AT]);
         }
         Change::RemoveUnconfirmed => expressions.remove(&[name::UNCONFIRMED]),
+        Change::RefuseCompleted => {
+            expressions.copy(name::OUTCOME, name::REFUSED);
+            expressions.remove(&[name::OUTCOME, name::COMPLETED_AT]);
+        }
+        Change::RemoveRefused => expressions.remove(&[name::REFUSED]),
         Change::SetDelivery(recorded) => {
             expressions.set(name::DELIVERY, text(recorded.delivery.as_str()));
             expressions.set(name::DELIVERED_AT, millis(recorded.at));
@@ -91,6 +127,7 @@ fn change(expressions: &mut Expressions, key: &CallbackKey, change: &Change) {
         }
         Change::RemovePending => expressions.remove(&[name::PENDING, name::PENDING_SINCE]),
         Change::SetExpiry(at) => expressions.set(name::EXPIRES_AT, number(epoch_seconds(*at))),
+        Change::SetExpiryIfNone(at) => expressions.set_if_none(name::EXPIRES_AT, number(epoch_seconds(*at))),
     }
 }
 

@@ -5,21 +5,23 @@ mod expressions;
 mod items;
 mod tallies;
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{get_item::GetItemError, query::QueryError, update_item::UpdateItemError},
+    operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
 use super::failure::{AwsFailure, is_temporary};
 use crate::{
-    CallbackKey, Change, Item, PartStore, PendingPage, PendingQuery, StoreError, Tallied, TallyUpdate,
-    TokenStore, Update, Written,
-    item::{epoch_millis, epoch_seconds},
+    CallbackKey, TaskToken, TokenStore,
+    item::{Item, RETENTION, epoch_millis, epoch_seconds},
+    store::{PartStore, PendingPage, PendingQuery, StoreError, Written},
+    tally::{Tallied, TallyUpdate},
+    update::{Change, Predicate, Update},
 };
 use attributes::{Attributes, name};
 use expressions::Expressions;
@@ -36,6 +38,7 @@ const PAGE: i32 = 100;
 pub struct DynamoDbTokenStore {
     client: Client,
     table: String,
+    retention: Duration,
 }
 
 impl DynamoDbTokenStore {
@@ -49,14 +52,20 @@ impl DynamoDbTokenStore {
     /// safe: it is seen as a repeat.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), retention: RETENTION }
+    }
+
+    /// As this, but items are kept for `retention` after they were last needed, instead of [`RETENTION`].
+    #[must_use]
+    pub fn with_retention(self, retention: Duration) -> Self {
+        Self { retention, ..self }
     }
 }
 
 impl TokenStore for DynamoDbTokenStore {
     async fn update(&self, key: &CallbackKey, update: &Update) -> Result<Written, StoreError> {
         let expressions = items::expressions(key, update);
-        match self.write(key.to_string(), expressions, sent_token(update)).await? {
+        match self.write(key.to_string(), expressions, &sent_tokens(update)).await? {
             Answer::Stored(item) => Ok(Written::Stored(attributes::read(&item)?)),
             Answer::Refused(found) => Ok(Written::Refused(found.as_ref().map(attributes::read).transpose()?)),
         }
@@ -71,7 +80,7 @@ impl TokenStore for DynamoDbTokenStore {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| store_error(&error, error.as_service_error().is_some_and(is_busy_get), None))?;
+            .map_err(|error| store_error(&error, &[]))?;
         answer.item.as_ref().map(attributes::read).transpose()
     }
 
@@ -95,19 +104,21 @@ impl TokenStore for DynamoDbTokenStore {
             .limit(PAGE)
             .send()
             .await
-            .map_err(|error| {
-                store_error(&error, error.as_service_error().is_some_and(is_busy_query), None)
-            })?;
+            .map_err(|error| store_error(&error, &[]))?;
         let entries = answer.items().iter().map(attributes::read_pending).collect::<Result<_, _>>()?;
         let next = answer.last_evaluated_key().map(attributes::read_cursor).transpose()?;
         Ok(PendingPage { entries, next })
+    }
+
+    fn retention(&self) -> Duration {
+        self.retention
     }
 }
 
 impl PartStore for DynamoDbTokenStore {
     async fn tally(&self, key: &CallbackKey, update: &TallyUpdate) -> Result<Tallied, StoreError> {
         let partition_key = tallies::partition_key(key, update.name);
-        match self.write(partition_key, tallies::expressions(update), None).await? {
+        match self.write(partition_key, tallies::expressions(update), &[]).await? {
             Answer::Stored(item) => Ok(Tallied::Stored(tallies::read(&item)?)),
             Answer::Refused(found) => Ok(Tallied::Refused(found.as_ref().map(tallies::read).transpose()?)),
         }
@@ -121,12 +132,12 @@ enum Answer {
 }
 
 impl DynamoDbTokenStore {
-    /// One `UpdateItem`. An answer might repeat the `secret` in the request.
+    /// One `UpdateItem`. An answer might repeat the `secrets` in the request.
     async fn write(
         &self,
         partition_key: String,
         expressions: Expressions,
-        secret: Option<&str>,
+        secrets: &[&str],
     ) -> Result<Answer, StoreError> {
         let answer = self
             .client
@@ -147,60 +158,29 @@ impl DynamoDbTokenStore {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
                     Ok(Answer::Refused(refused.item().filter(|item| !item.is_empty()).cloned()))
                 }
-                known => Err(store_error(&error, known.is_some_and(is_busy_update), secret)),
+                _ => Err(store_error(&error, secrets)),
             },
         }
     }
 }
 
-/// The token in the request.
-fn sent_token(update: &Update) -> Option<&str> {
-    update.changes.iter().find_map(|change| match change {
-        Change::SetRegistered(registered) => Some(registered.token.expose()),
+/// The tokens in the request.
+fn sent_tokens(update: &Update) -> Vec<&str> {
+    let changes = update.changes.iter().filter_map(|change| match change {
+        Change::SetRegistered(registered) => Some(&registered.token),
         _ => None,
-    })
+    });
+    let predicates = update.any_of.iter().flatten().filter_map(|predicate| match predicate {
+        Predicate::SameWait(token) => Some(token),
+        _ => None,
+    });
+    changes.chain(predicates).map(TaskToken::expose).collect()
 }
 
-fn store_error<E>(error: &SdkError<E, HttpResponse>, busy: bool, secret: Option<&str>) -> StoreError
+fn store_error<E>(error: &SdkError<E, HttpResponse>, secrets: &[&str]) -> StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let source = Box::new(AwsFailure::new(error, secret));
-    if busy || is_temporary(error) {
-        StoreError::Unavailable { source }
-    } else {
-        StoreError::Rejected { source }
-    }
-}
-
-fn is_busy_update(error: &UpdateItemError) -> bool {
-    matches!(
-        error,
-        UpdateItemError::InternalServerError(_)
-            | UpdateItemError::ProvisionedThroughputExceededException(_)
-            | UpdateItemError::ReplicatedWriteConflictException(_)
-            | UpdateItemError::RequestLimitExceeded(_)
-            | UpdateItemError::ThrottlingException(_)
-            | UpdateItemError::TransactionConflictException(_)
-    )
-}
-
-fn is_busy_get(error: &GetItemError) -> bool {
-    matches!(
-        error,
-        GetItemError::InternalServerError(_)
-            | GetItemError::ProvisionedThroughputExceededException(_)
-            | GetItemError::RequestLimitExceeded(_)
-            | GetItemError::ThrottlingException(_)
-    )
-}
-
-fn is_busy_query(error: &QueryError) -> bool {
-    matches!(
-        error,
-        QueryError::InternalServerError(_)
-            | QueryError::ProvisionedThroughputExceededException(_)
-            | QueryError::RequestLimitExceeded(_)
-            | QueryError::ThrottlingException(_)
-    )
+    let source = Box::new(AwsFailure::new(error, secrets));
+    if is_temporary(error) { StoreError::Unavailable { source } } else { StoreError::Rejected { source } }
 }

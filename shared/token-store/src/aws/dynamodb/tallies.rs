@@ -1,18 +1,18 @@
 //! A [`TallyUpdate`] in DynamoDB's words, and the items that it writes.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::{Duration, UNIX_EPOCH},
-};
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    attributes::{malformed, name, read_number},
+    attributes::{expiry, malformed, name, read_number},
     expressions::{Expressions, number},
 };
 use crate::{
-    CallbackKey, StoreError, Tally, TallyChange, TallyName, TallyPredicate, TallyUpdate, item::epoch_seconds,
+    CallbackKey,
+    item::epoch_seconds,
+    store::StoreError,
+    tally::{Tally, TallyChange, TallyName, TallyOf, TallyPredicate, TallyUpdate},
 };
 
 /// The attributes of a tally, beside its key and expiry.
@@ -22,9 +22,13 @@ const COMBINED: &str = "combined";
 
 /// The partition key. No callback key begins so: a kind has no slash.
 pub(super) fn partition_key(key: &CallbackKey, tally: TallyName) -> String {
-    match tally {
-        TallyName::Group(group) => format!("parts/{group}#{key}"),
-        TallyName::Groups => format!("parts/all#{key}"),
+    let of = match tally.of {
+        TallyOf::Group(group) => group.to_string(),
+        TallyOf::Groups => "all".to_owned(),
+    };
+    match tally.round {
+        0 => format!("parts/{of}#{key}"),
+        round => format!("parts/{round}.{of}#{key}"),
     }
 }
 
@@ -65,7 +69,7 @@ pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Result<Tally, Stor
         of: read_number(item, PART_COUNT)?,
         members: members.map_err(|_| malformed(MEMBERS))?,
         combined: item.contains_key(COMBINED),
-        expires_at: UNIX_EPOCH + Duration::from_secs(read_number(item, name::EXPIRES_AT)?),
+        expires_at: expiry(item)?,
     })
 }
 

@@ -3,24 +3,43 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use crate::{
-    CallbackKey, Item, PartStore, Pending, PendingCursor, PendingPage, PendingQuery, PendingState,
-    StoreError, Tallied, Tally, TallyName, TallyUpdate, TokenStore, Update, Written,
+    CallbackKey, TokenStore,
+    item::{Item, RETENTION},
+    store::{
+        PartStore, Pending, PendingCursor, PendingPage, PendingQuery, PendingState, StoreError, Written,
+    },
+    tally::{Tallied, Tally, TallyName, TallyUpdate},
+    update::Update,
 };
 
 /// How many entries a page has.
 const PAGE: usize = 100;
 
 /// [`TokenStore`] and [`PartStore`] in memory. Like DynamoDB before its TTL comes round, it keeps items that have expired.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryTokenStore {
+    retention: Duration,
     items: Mutex<HashMap<CallbackKey, Item>>,
     tallies: Mutex<HashMap<(CallbackKey, TallyName), Tally>>,
 }
 
+impl Default for MemoryTokenStore {
+    fn default() -> Self {
+        Self { retention: RETENTION, items: Mutex::default(), tallies: Mutex::default() }
+    }
+}
+
 impl MemoryTokenStore {
+    /// As this, but items are kept for `retention` after they were last needed.
+    #[must_use]
+    pub fn with_retention(self, retention: Duration) -> Self {
+        Self { retention, ..self }
+    }
+
     fn items(&self) -> MutexGuard<'_, HashMap<CallbackKey, Item>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,6 +71,10 @@ impl TokenStore for MemoryTokenStore {
         let next = entries.last().filter(|_| more);
         let next = next.map(|last| PendingCursor { key: last.key.clone(), since: last.since });
         Ok(PendingPage { entries, next })
+    }
+
+    fn retention(&self) -> Duration {
+        self.retention
     }
 }
 

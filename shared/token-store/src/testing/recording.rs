@@ -5,12 +5,15 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Attempt, CallbackError, Outcome, TaskCallbacks, TaskToken};
+use crate::{
+    Outcome, TaskCallbacks, TaskToken,
+    callbacks::{Attempt, CallbackError},
+};
 
 /// Records what is sent and answers as Step Functions does: a token takes one outcome, after that its task is closed.
 ///
 /// ```
-/// use token_store::{CallbackError, Outcome, RecordingTaskCallbacks, TaskCallbacks, TaskToken};
+/// use token_store::{Outcome, TaskCallbacks, TaskToken, callbacks::CallbackError, testing::RecordingTaskCallbacks};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let callbacks = RecordingTaskCallbacks::default();
