@@ -59,7 +59,7 @@ def _principal(request: iam_evaluator.EvalContext) -> str:
 def record() -> dict[str, Any]:
     return {
         "permissions": list(_permissions()),
-        "refusals": [{"principal": who, "request": what} for who, what in sorted(_refused)],
+        "refusals": [{"principal": who, "request": what} for who, what in sorted(list(_refused))],
         "secrets": sorted(_secrets()),
         "failures": [
             {"execution": arn, "error": execution.get("error"), "cause": execution.get("cause")}
@@ -82,7 +82,7 @@ def _statements(place: str, document: str | dict, role: str | None) -> Iterator[
         if statement.effect == "Allow":
             needed_by = (
                 what
-                for (principal, said), what in _needed.items()
+                for (principal, said), what in list(_needed.items())
                 if said == repr(statement) and role in (None, principal)
             )
             name = statement.sid or f"{', '.join(statement.actions)} on {statement.resources}"

@@ -5,10 +5,10 @@ mod ring;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use local_stack::{Progress, Stack, Workspace, stack::DESCRIPTION_VARIABLE, tools::install_aws_cli};
+use local_stack::{Progress, Stack, Tools, Workspace, stack::DESCRIPTION_VARIABLE, tools::install_aws_cli};
 use tokio::process::Command;
 
-use self::ring::Rings;
+use self::ring::{Ring, Rings};
 use crate::check;
 
 /// The module of the tests that load the machine so much that others beside them would run out of time.
@@ -35,16 +35,29 @@ pub(crate) async fn run(
     arguments: &Arguments,
 ) -> Result<ExitCode> {
     let mut rings = Rings::new(workspace, progress);
-    if !arguments.unit && !arguments.e2e {
+    let unit = || ("unit, model, requests", cargo_test(workspace, &[], &arguments.filter));
+    if arguments.unit {
+        rings.run(unit()).await?;
+        return Ok(rings.summary());
+    }
+    if arguments.e2e {
+        rings.run(emulator_against_aws(workspace, progress).await?).await?;
+    } else {
         rings.checks(async || Ok(check::run(workspace, progress).await? == ExitCode::SUCCESS)).await?;
+        rings.run_both([unit(), emulator_against_aws(workspace, progress).await?]).await?;
     }
-    if !arguments.e2e {
-        rings.run("unit, model, requests", cargo_test(workspace, &[], &arguments.filter)).await?;
-    }
-    if !arguments.unit {
-        end_to_end(&mut rings, workspace, progress, &arguments.filter).await?;
-    }
+    end_to_end(&mut rings, workspace, progress, &arguments.filter).await?;
     Ok(rings.summary())
+}
+
+/// What the launcher promises that the emulator does as AWS does.
+async fn emulator_against_aws(workspace: &Workspace, progress: &Progress) -> Result<Ring> {
+    let tools = Tools::install(workspace, progress).await?;
+    let mut tests = Command::new(&tools.emulator_python);
+    tests.args(["-m", "unittest", "discover", "--start-directory", "local/launcher/tests"]);
+    tests.args(["--top-level-directory", "local/launcher"]).current_dir(workspace.root());
+    tests.env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(("emulator against AWS", tests))
 }
 
 async fn end_to_end(
@@ -55,16 +68,9 @@ async fn end_to_end(
 ) -> Result<()> {
     let (stack, ()) =
         tokio::try_join!(Stack::start(workspace, progress, None), install_aws_cli(workspace, progress))?;
-    let targets = ["--test", "dynamodb", "--test", "it", "--test", "readme", "--test", "afterwards"];
-    rings.compile(cargo_test(workspace, &[&targets[..], &["--no-run"]].concat(), &[])).await?;
-
-    let mut emulator_tests = Command::new(&stack.tools.emulator_python);
-    emulator_tests.args(["-m", "unittest", "discover", "--start-directory", "local/launcher/tests"]);
-    emulator_tests.args(["--top-level-directory", "local/launcher"]).current_dir(workspace.root());
-    emulator_tests.env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut contract = cargo_test(workspace, &["--test", "dynamodb"], &["--ignored".to_owned()]);
-    contract.env("LOCAL_STACK_ENDPOINT", &stack.endpoint);
-    rings.run_both([("emulator against AWS", emulator_tests), ("contract on DynamoDB", contract)]).await?;
+    let targets =
+        ["--test", "dynamodb", "--test", "it", "--test", "readme", "--test", "afterwards", "--no-run"];
+    rings.compile(cargo_test(workspace, &targets, &[])).await?;
 
     let description = stack.save()?;
     let deployed = |test: &str, threads: &str, filter: &[String]| {
@@ -72,17 +78,18 @@ async fn end_to_end(
         tests.env(DESCRIPTION_VARIABLE, &description).env("RUST_TEST_THREADS", threads);
         tests
     };
-    if filter.is_empty() {
-        rings.run("README's commands", cargo_test(workspace, &["--test", "readme"], &[])).await?;
-        rings.run("crowds", deployed("it", "1", &[CROWDS.to_owned()])).await?;
-        let all_but_crowds = ["--skip".to_owned(), CROWDS.to_owned()];
-        rings.run("end to end", deployed("it", THREADS, &all_but_crowds)).await?;
-        // Reads what all those tests have left behind.
-        rings.run("secrets, permissions", deployed("afterwards", "1", &[])).await?;
-    } else {
-        rings.run("end to end", deployed("it", THREADS, filter)).await?;
+    if !filter.is_empty() {
+        return rings.run(("end to end", deployed("it", THREADS, filter))).await;
     }
-    Ok(())
+    let mut contract = cargo_test(workspace, &["--test", "dynamodb"], &["--ignored".to_owned()]);
+    contract.env("LOCAL_STACK_ENDPOINT", &stack.endpoint);
+    let readme = cargo_test(workspace, &["--test", "readme"], &[]);
+    rings.run_both([("contract on DynamoDB", contract), ("README's commands", readme)]).await?;
+    rings.run(("crowds", deployed("it", "1", &[CROWDS.to_owned()]))).await?;
+    let all_but_crowds = ["--skip".to_owned(), CROWDS.to_owned()];
+    rings.run(("end to end", deployed("it", THREADS, &all_but_crowds))).await?;
+    // Reads what all those tests have left behind.
+    rings.run(("secrets, permissions", deployed("afterwards", "1", &[]))).await
 }
 
 /// Always of the whole workspace: a part of it has other features and would be compiled once more.

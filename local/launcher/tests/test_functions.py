@@ -125,15 +125,16 @@ class QueueConsumerTest(unittest.TestCase):
     ) -> None:
         dead_letters = Queue()
         redrive = {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": 2}
-        queue = Queue(VisibilityTimeout="1", RedrivePolicy=json.dumps(redrive))
-        function = Function(Timeout=1)
+        # Time enough for a process to start on a busy machine: the exit is to kill the function, not its timeout.
+        queue = Queue(VisibilityTimeout="4", RedrivePolicy=json.dumps(redrive))
+        function = Function(Timeout=4)
         client("lambda").create_event_source_mapping(
             FunctionName=function.name, EventSourceArn=queue.arn, BatchSize=1
         )
 
         queue.send({"do": [["print", "received"], ["exit", 1]]})
 
-        self.assertEqual(dead_letters.receive(seconds=15)["do"][0], ["print", "received"])
+        self.assertEqual(dead_letters.receive(seconds=30)["do"][0], ["print", "received"])
         self.assertEqual(function.read_log().count("received"), 2)
 
 

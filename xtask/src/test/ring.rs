@@ -16,6 +16,9 @@ use tokio::{
     process::Command,
 };
 
+/// The name of a ring, and the command that runs its tests.
+pub(super) type Ring = (&'static str, Command);
+
 /// What a run of tests has shown so far.
 pub(super) struct Rings<'a> {
     workspace: &'a Workspace,
@@ -61,21 +64,21 @@ impl<'a> Rings<'a> {
     }
 
     /// Runs the tests of a ring. One that fails does not hide the next.
-    pub(super) async fn run(&mut self, name: &'static str, command: Command) -> Result<()> {
-        let result = self.measured(name, command).await?;
+    pub(super) async fn run(&mut self, ring: Ring) -> Result<()> {
+        let result = self.measured(ring).await?;
         self.results.push(result);
         Ok(())
     }
 
     /// Runs two rings at once that do not disturb each other.
-    pub(super) async fn run_both(&mut self, rings: [(&'static str, Command); 2]) -> Result<()> {
-        let [one, other] = rings.map(|(name, command)| self.measured(name, command));
+    pub(super) async fn run_both(&mut self, rings: [Ring; 2]) -> Result<()> {
+        let [one, other] = rings.map(|ring| self.measured(ring));
         let (one, other) = tokio::try_join!(one, other)?;
         self.results.extend([one, other]);
         Ok(())
     }
 
-    async fn measured(&self, name: &'static str, mut command: Command) -> Result<RingResult> {
+    async fn measured(&self, (name, mut command): Ring) -> Result<RingResult> {
         let step = self.progress.step(format!("Testing: {name}"));
         let mut group = ProcessGroup::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let child = group.child();
