@@ -3,10 +3,10 @@
     GET /_local/record   {"permissions", "refusals", "secrets", "failures"}; also written to
                          `record.json` when the launcher ends
 
-- `permissions`: every statement that allows something, of every role's inline policies and every
-  bucket policy, with `needed_by`: a request of the run that this statement alone has allowed. IAM
-  would have refused that request without the statement. Calls with task tokens that were never
-  issued show nothing, because they belong to no state machine.
+- `permissions`: every resource of every statement that allows something, of every role's inline
+  policies and every bucket policy, with `needed_by`: a request for the resource that this statement
+  alone has allowed. IAM would have refused that request without the statement. Calls with task tokens
+  that were never issued show nothing, because they belong to no state machine.
 - `refusals`: requests of roles that IAM has refused.
 - `secrets`: every task token that was handed out and every secret that was stored.
 - `failures`: error and cause of every execution that failed.
@@ -25,8 +25,8 @@ from gaps import callback_authorization, task_tokens
 
 _original_evaluate = iam_evaluator.evaluate
 
-# By who was allowed (a role's name or a service) and what the statement says.
-_needed: dict[tuple[str, str], str] = {}
+# By who was allowed (a role's name or a service), what the statement says, and which of its resources.
+_needed: dict[tuple[str, str, str], str] = {}
 _refused: set[tuple[str, str]] = set()
 
 
@@ -45,7 +45,9 @@ def evaluate(
             if _original_evaluate(request, [[statement]]).decision == "Allow"
         ]
         if len(allowing) == 1:
-            _needed.setdefault((_principal(request), repr(allowing[0])), what)
+            for resource in allowing[0].resources:
+                if iam_evaluator.fnmatch_iam_cs(request.resource_arn, resource):
+                    _needed.setdefault((_principal(request), repr(allowing[0]), resource), what)
     elif request.principal_type == "AssumedRole" and policies:
         _refused.add((_principal(request), what))
     return result
@@ -71,21 +73,27 @@ def record() -> dict[str, Any]:
 
 def _permissions() -> Iterator[dict]:
     for name, role in _items(iam._roles):
-        for document in (role.get("InlinePolicies") or {}).values():
-            yield from _statements(f"role {name}", document, name)
+        for policy, document in (role.get("InlinePolicies") or {}).items():
+            yield from _statements(f"role {name}", policy, document, name)
     for name, document in _items(s3._bucket_policies):
-        yield from _statements(f"bucket {name}", document, None)
+        yield from _statements(f"bucket {name}", "policy", document, None)
 
 
-def _statements(place: str, document: str | dict, role: str | None) -> Iterator[dict]:
-    for statement in iam_evaluator.parse_policy_document(document):
-        if statement.effect == "Allow":
+def _statements(
+    place: str, policy: str, document: str | dict, role: str | None
+) -> Iterator[dict]:
+    for index, statement in enumerate(iam_evaluator.parse_policy_document(document)):
+        if statement.effect != "Allow":
+            continue
+        for number, resource in enumerate(statement.resources):
             needed_by = (
                 what
-                for (principal, said), what in list(_needed.items())
-                if said == repr(statement) and role in (None, principal)
+                for (principal, said, which), what in list(_needed.items())
+                if (said, which) == (repr(statement), resource) and role in (None, principal)
             )
-            name = statement.sid or f"{', '.join(statement.actions)} on {statement.resources}"
+            name = statement.sid or f"{', '.join(statement.actions)} ({policy}, statement {index})"
+            if len(statement.resources) > 1:
+                name += f", resource {number}"
             yield {"place": place, "statement": name, "needed_by": next(needed_by, None)}
 
 

@@ -72,7 +72,7 @@ pub struct StackDescription {
 /// What an emulator has recorded of a run.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RunRecord {
-    /// Every statement that allows something.
+    /// Every resource of every statement that allows something.
     pub permissions: Vec<Permission>,
     /// What IAM has refused to roles.
     pub refusals: Vec<RefusedRequest>,
@@ -87,7 +87,7 @@ pub struct RunRecord {
 pub struct Permission {
     /// The role or the bucket.
     pub place: String,
-    /// Its name, or what it allows.
+    /// Its name, or what it allows, and which of its resources, when it has several.
     pub statement: String,
     /// A request that no other statement has allowed.
     pub needed_by: Option<String>,

@@ -19,7 +19,7 @@ from tests.stack import (
 )
 
 
-def allow(action: str, resource: str) -> dict:
+def allow(action: str, resource: str | list[str]) -> dict:
     return {"Effect": "Allow", "Action": action, "Resource": resource}
 
 
@@ -269,6 +269,18 @@ class RecordTest(unittest.TestCase):
         client_of(role, "sqs").send_message(QueueUrl=queue.url, MessageBody="1")
 
         self.assertEqual(self.needed(role), {"Once": None, "Again": None})
+
+    def test_each_resource_of_a_statement_has_a_need_of_its_own(self) -> None:
+        used, unused = Queue(), Queue()
+        send = {**allow("sqs:SendMessage", [used.arn, unused.arn]), "Sid": "Send"}
+        role = create_role("lambda.amazonaws.com", [send])
+
+        client_of(role, "sqs").send_message(QueueUrl=used.url, MessageBody="1")
+
+        needed_by = f"sqs:SendMessage on {used.arn}"
+        self.assertEqual(
+            self.needed(role), {"Send, resource 0": needed_by, "Send, resource 1": None}
+        )
 
     def test_token_that_was_never_issued_shows_no_need(self) -> None:
         machine = Machine(Queue().wait_state())
