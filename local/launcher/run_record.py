@@ -3,10 +3,11 @@
     GET /_local/record   {"permissions", "refusals", "secrets", "failures"}; also written to
                          `record.json` when the launcher ends
 
-- `permissions`: every resource of every statement that allows something, of every role's inline
-  policies and every bucket policy, with `needed_by`: a request for the resource that this statement
-  alone has allowed. IAM would have refused that request without the statement. Calls with task tokens
-  that were never issued show nothing, because they belong to no state machine.
+- `permissions`: every resource of every statement that allows something in a role's inline policies,
+  and every such statement of a bucket policy, with `needed_by`: a request for the resource that this
+  statement alone has allowed. IAM would have refused that request without the statement. Calls with
+  task tokens that were never issued show nothing, because they belong to no state machine. What a
+  service does with a bucket as a whole is not emulated, so a bucket's statement counts as one.
 - `refusals`: requests of roles that IAM has refused.
 - `secrets`: every task token that was handed out and every secret that was stored.
 - `failures`: error and cause of every execution that failed.
@@ -85,14 +86,15 @@ def _statements(
     for index, statement in enumerate(iam_evaluator.parse_policy_document(document)):
         if statement.effect != "Allow":
             continue
-        for number, resource in enumerate(statement.resources):
+        for number, resource in enumerate(statement.resources if role else ["*"]):
             needed_by = (
                 what
                 for (principal, said, which), what in list(_needed.items())
-                if (said, which) == (repr(statement), resource) and role in (None, principal)
+                if said == repr(statement)
+                and (role is None or (role, resource) == (principal, which))
             )
             name = statement.sid or f"{', '.join(statement.actions)} ({policy}, statement {index})"
-            if len(statement.resources) > 1:
+            if role and len(statement.resources) > 1:
                 name += f", resource {number}"
             yield {"place": place, "statement": name, "needed_by": next(needed_by, None)}
 

@@ -1,5 +1,5 @@
-//! Every permission in the template is needed: for each resource of each statement of each role and bucket there was a
-//! request that IAM would have refused without it. No list of permissions is kept by hand.
+//! Every permission in the template is needed: for each resource of each statement of each role, and each statement of each
+//! bucket, there was a request that IAM would have refused without it. No list of permissions is kept by hand.
 
 use std::collections::BTreeMap;
 
