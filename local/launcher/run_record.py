@@ -1,14 +1,13 @@
 """What a run has shown, for the checks that come after it.
 
-    GET /_local/record   {"permissions", "refusals", "secrets", "failures"}; also written to
-                         `record.json` when the launcher ends
+    GET /_local/record   {"permissions", "secrets", "failures"}; also written to `record.json` when
+                         the launcher ends
 
 - `permissions`: every resource of every statement that allows something in a role's inline policies,
   and every such statement of a bucket policy, with `needed_by`: a request for the resource that this
   statement alone has allowed. IAM would have refused that request without the statement. Calls with
   task tokens that were never issued show nothing, because they belong to no state machine. What a
   service does with a bucket as a whole is not emulated, so a bucket's statement counts as one.
-- `refusals`: requests of roles that IAM has refused.
 - `secrets`: every task token that was handed out and every secret that was stored.
 - `failures`: error and cause of every execution that failed.
 """
@@ -28,29 +27,25 @@ _original_evaluate = iam_evaluator.evaluate
 
 # By who was allowed (a role's name or a service), what the statement says, and which of its resources.
 _needed: dict[tuple[str, str, str], str] = {}
-_refused: set[tuple[str, str]] = set()
 
 
 def evaluate(
     request: iam_evaluator.EvalContext, policies: list[list], *limits: list[list]
 ) -> iam_evaluator.EvalResult:
     result = _original_evaluate(request, policies, *limits)
-    if callback_authorization.is_of_no_machine():
+    if result.decision != "Allow" or callback_authorization.is_of_no_machine():
         return result
-    what = f"{request.action} on {request.resource_arn}"
-    if result.decision == "Allow":
-        allowing = [
-            statement
-            for policy in policies
-            for statement in policy
-            if _original_evaluate(request, [[statement]]).decision == "Allow"
-        ]
-        if len(allowing) == 1:
-            for resource in allowing[0].resources:
-                if iam_evaluator.fnmatch_iam_cs(request.resource_arn, resource):
-                    _needed.setdefault((_principal(request), repr(allowing[0]), resource), what)
-    elif request.principal_type == "AssumedRole" and policies:
-        _refused.add((_principal(request), what))
+    allowing = [
+        statement
+        for policy in policies
+        for statement in policy
+        if _original_evaluate(request, [[statement]]).decision == "Allow"
+    ]
+    if len(allowing) == 1:
+        what = f"{request.action} on {request.resource_arn}"
+        for resource in allowing[0].resources:
+            if iam_evaluator.fnmatch_iam_cs(request.resource_arn, resource):
+                _needed.setdefault((_principal(request), repr(allowing[0]), resource), what)
     return result
 
 
@@ -62,7 +57,6 @@ def _principal(request: iam_evaluator.EvalContext) -> str:
 def record() -> dict[str, Any]:
     return {
         "permissions": list(_permissions()),
-        "refusals": [{"principal": who, "request": what} for who, what in sorted(list(_refused))],
         "secrets": sorted(_secrets()),
         "failures": [
             {"execution": arn, "error": execution.get("error"), "cause": execution.get("cause")}

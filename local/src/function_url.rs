@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
@@ -11,7 +10,10 @@ use aws_sigv4::{
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::{StackDescription, sam::public_base_url};
+use crate::{
+    StackDescription,
+    sam::{REGION, public_base_url, root},
+};
 
 /// A request to a function.
 #[derive(Debug, Clone)]
@@ -84,7 +86,7 @@ impl StackDescription {
     }
 
     fn url_and_body(&self, request: &FunctionRequest<'_>) -> (String, String) {
-        let base = public_base_url(&self.endpoint, &self.stack_name);
+        let base = public_base_url(&self.endpoint);
         let url = format!("{base}/{}{}", request.function, request.path);
         let body = if request.body.is_null() { String::new() } else { request.body.to_string() };
         (url, body)
@@ -116,10 +118,10 @@ fn signed(
     headers: &[(&str, &str)],
     body: String,
 ) -> Result<RequestBuilder> {
-    let identity = Credentials::new("test", "test", None, None, "local stack").into();
+    let identity = root().into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
-        .region("us-east-1")
+        .region(REGION)
         .name(service)
         .time(SystemTime::now())
         .settings(SigningSettings::default())

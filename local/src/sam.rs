@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use aws_credential_types::Credentials;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
@@ -28,6 +29,10 @@ const INPUTS: [&str; 9] = [
     "statemachines",
     "template.yaml",
 ];
+/// The region that the emulator is asked to be.
+pub(crate) const REGION: &str = "us-east-1";
+/// Access key and secret of the root of the emulator's account.
+const KEY: &str = "test";
 /// The bucket that is uploaded to, as `samconfig.toml` names it for local runs.
 pub(crate) const ARTIFACT_BUCKET: &str = "sfn-callbacks-artifacts";
 
@@ -36,7 +41,7 @@ pub(crate) const ARTIFACT_BUCKET: &str = "sfn-callbacks-artifacts";
 /// # Errors
 ///
 /// When something does not compile; the message has the compiler's last lines.
-pub async fn compile(workspace: &Workspace, progress: &Progress) -> Result<()> {
+pub(crate) async fn compile(workspace: &Workspace, progress: &Progress) -> Result<()> {
     let step = progress.step("Compiling the functions");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--workspace"]).current_dir(workspace.root());
@@ -64,8 +69,7 @@ impl Sam {
     }
 
     /// The template as `sam package` leaves it.
-    #[must_use]
-    pub fn packaged_template(&self) -> PathBuf {
+    pub(crate) fn packaged_template(&self) -> PathBuf {
         self.workspace.local().join("build/packaged.yaml")
     }
 
@@ -82,7 +86,7 @@ impl Sam {
     /// # Errors
     ///
     /// When the build fails; the message has the compiler's last lines.
-    pub async fn build(&self, progress: &Progress) -> Result<()> {
+    async fn build(&self, progress: &Progress) -> Result<()> {
         let step = progress.step("Building with sam build");
         let mut sam = self.command();
         sam.args(["build", "--build-dir"])
@@ -104,7 +108,7 @@ impl Sam {
     /// # Errors
     ///
     /// When the build fails or the emulator does not take the packages.
-    pub async fn package(&self, endpoint: &str, progress: &Progress) -> Result<()> {
+    pub(crate) async fn package(&self, endpoint: &str, progress: &Progress) -> Result<()> {
         let fingerprint = self.fingerprint()?;
         let marker = self.workspace.local().join("package.fingerprint");
         if self.packaged_template().exists()
@@ -164,7 +168,7 @@ impl Sam {
     /// # Errors
     ///
     /// When the deployment fails; the message has the failed resources.
-    pub async fn deploy(
+    pub(crate) async fn deploy(
         &self,
         endpoint: &str,
         name: &str,
@@ -178,7 +182,7 @@ impl Sam {
             .arg("--config-file")
             .arg(self.workspace.root().join("samconfig.toml"))
             .env("AWS_ENDPOINT_URL", endpoint);
-        let public_base_url = format!("PublicBaseUrl={}", public_base_url(endpoint, STACK_NAME));
+        let public_base_url = format!("PublicBaseUrl={}", public_base_url(endpoint));
         sam.arg("--parameter-overrides").arg(public_base_url).args(parameters);
         run_logged(&mut sam, &self.log(&format!("sam-deploy-{name}")), step)
             .await
@@ -257,18 +261,23 @@ impl Sam {
 #[must_use]
 pub fn local_credentials() -> [(&'static str, &'static str); 6] {
     [
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", KEY),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_REGION", REGION),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
     ]
 }
 
+/// The same credentials for SDK clients and signatures.
+pub(crate) fn root() -> Credentials {
+    Credentials::new(KEY, KEY, None, None, "local stack")
+}
+
 /// Where the emulator's front door forwards to the functions with an open URL.
-pub(crate) fn public_base_url(endpoint: &str, stack_name: &str) -> String {
-    format!("{endpoint}/_local/urls/{stack_name}")
+pub(crate) fn public_base_url(endpoint: &str) -> String {
+    format!("{endpoint}/_local/urls/{STACK_NAME}")
 }
 
 /// The functions run on this machine, so they are built for it.

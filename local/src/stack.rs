@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::{Context, Result};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -18,10 +17,10 @@ use crate::{
     LogLine, Progress, Tools, Workspace,
     emulator::Emulator,
     functions::read_log,
-    sam::{Sam, compile, public_base_url},
+    sam::{REGION, Sam, compile, public_base_url, root},
 };
 
-/// The name under which the application is deployed.
+/// The name under which the application is deployed, on each emulator once.
 pub const STACK_NAME: &str = "sfn-callbacks";
 /// Parameters of the local stack: waits that people and tests can sit out.
 const PARAMETERS: [&str; 16] = [
@@ -59,8 +58,6 @@ pub struct Stack {
 pub struct StackDescription {
     /// The endpoint of all AWS services, `http://127.0.0.1:<port>`.
     pub endpoint: String,
-    /// Name of the deployed stack.
-    pub stack_name: String,
     /// The outputs of the template.
     pub outputs: BTreeMap<String, String>,
     /// Where each function's output is, `<function name>.log`.
@@ -74,8 +71,6 @@ pub struct StackDescription {
 pub struct RunRecord {
     /// Every resource of every statement that allows something.
     pub permissions: Vec<Permission>,
-    /// What IAM has refused to roles.
-    pub refusals: Vec<RefusedRequest>,
     /// Every task token that was handed out and every secret that was stored.
     pub secrets: Vec<String>,
     /// What failed executions say.
@@ -91,15 +86,6 @@ pub struct Permission {
     pub statement: String,
     /// A request that no other statement has allowed.
     pub needed_by: Option<String>,
-}
-
-/// A request that IAM has refused.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub struct RefusedRequest {
-    /// The role.
-    pub principal: String,
-    /// Action and resource.
-    pub request: String,
 }
 
 impl Stack {
@@ -138,7 +124,6 @@ impl Stack {
 
         let description = StackDescription {
             endpoint: emulator.endpoint().to_owned(),
-            stack_name: STACK_NAME.to_owned(),
             outputs,
             function_logs: emulator.function_logs(),
             tools: sam.tools().clone(),
@@ -192,7 +177,7 @@ impl StackDescription {
     /// Where a function with an open URL is reached, `<kebab-case name>` being its folder.
     #[must_use]
     pub fn public_url(&self, function: &str) -> String {
-        format!("{}/{function}/", public_base_url(&self.endpoint, &self.stack_name))
+        format!("{}/{function}/", public_base_url(&self.endpoint))
     }
 
     /// The template as it is deployed, with the functions packed.
@@ -233,19 +218,13 @@ impl StackDescription {
         self.function_logs.with_file_name("copies")
     }
 
-    /// The folders with the logs of this stack's functions and of its copies' functions.
+    /// The folders with the logs of the copies' functions, see [`StackDescription::function_logs`].
     ///
     /// # Errors
     ///
-    /// When a folder cannot be read.
-    pub fn all_function_logs(&self) -> Result<Vec<PathBuf>> {
-        let mut folders = vec![self.function_logs.clone()];
-        if self.copies().exists() {
-            for copy in fs::read_dir(self.copies())? {
-                folders.push(copy?.path().join("functions"));
-            }
-        }
-        Ok(folders)
+    /// When there was no copy.
+    pub fn function_logs_of_copies(&self) -> Result<Vec<PathBuf>> {
+        fs::read_dir(self.copies())?.map(|copy| Ok(copy?.path().join("functions"))).collect()
     }
 
     /// What the emulator has recorded of this run until now, see `local/launcher/run_record.py`.
@@ -265,8 +244,8 @@ impl StackDescription {
     /// Configuration for SDK clients, as the root of the emulator's account.
     pub async fn sdk_config(&self) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "local stack"))
+            .region(Region::from_static(REGION))
+            .credentials_provider(root())
             .endpoint_url(&self.endpoint)
             .load()
             .await

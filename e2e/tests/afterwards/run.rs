@@ -23,7 +23,7 @@ pub(crate) struct Run {
 pub(crate) async fn records() -> Result<Vec<Run>> {
     let shared = StackDescription::of_this_test_run()?;
     let mut runs = vec![Run { folder: shared.function_logs.clone(), record: shared.run_record().await? }];
-    for folder in shared.all_function_logs()?.into_iter().skip(1) {
+    for folder in shared.function_logs_of_copies()? {
         let record = written(&folder.join("record.json")).await?;
         runs.push(Run { folder, record });
     }

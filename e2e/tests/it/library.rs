@@ -74,7 +74,7 @@ impl Library {
         static DOCUMENTS: AtomicU32 = AtomicU32::new(0);
 
         let number = DOCUMENTS.fetch_add(1, Ordering::Relaxed);
-        let key = format!("documents/{}/{number} (copy).txt", self.stack.stack_name);
+        let key = format!("documents/{number} (copy).txt");
         let body = ByteStream::from(content.to_vec());
         self.s3.put_object().bucket(self.bucket()?).key(&key).body(body).send().await?;
         Ok(key)

@@ -293,18 +293,6 @@ class RecordTest(unittest.TestCase):
         self.assertEqual(refusal, "InvalidToken")
         self.assertEqual(self.needed(role), {"Answer": None})
 
-    def test_refusals_name_who_was_refused_what(self) -> None:
-        queue = Queue()
-        role = create_role("lambda.amazonaws.com", [allow("sqs:ReceiveMessage", queue.arn)])
-
-        error_code(client_of(role, "sqs").send_message, QueueUrl=queue.url, MessageBody="1")
-
-        refusal = {
-            "principal": role.rpartition("/")[2],
-            "request": f"sqs:SendMessage on {queue.arn}",
-        }
-        self.assertIn(refusal, local("GET", "record")["refusals"])
-
 
 if __name__ == "__main__":
     unittest.main()

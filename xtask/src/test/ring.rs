@@ -139,8 +139,8 @@ impl Count {
             let failed = failed + number(r"errors=(\d+)").unwrap_or_default();
             self.failed += failed;
             self.passed = self.passed.saturating_sub(failed);
-        } else if let Some(ran) = number(r"^Ran (\d+) tests? in ") {
-            self.passed += ran;
+        } else if line.starts_with("Ran ") {
+            self.passed += number(r"^Ran (\d+) tests? in ").unwrap_or_default();
         }
     }
 }
