@@ -1,8 +1,8 @@
 """A custom-runtime function that does what its event says, in order.
 
 `{"do": [["call", client, operation, arguments], ["print", text], ["sleep", seconds],
-["fail", type], ["exit", code], ["environment", name, ...], ["pid"]]}`, and returns what the last
-step gave. An SQS batch holds such an event in each body.
+["fail", type], ["exit", code], ["environment", name, ...], ["pid"], ["loop", queue, rounds]]}`, and
+returns what the last step gave. An SQS batch holds such an event in each body.
 """
 
 import json
@@ -40,6 +40,13 @@ def handle(event: dict) -> object:
             raise Failure(arguments[0])
         elif what == "environment":
             result = {name: os.environ.get(name) for name in arguments}
+        elif what == "loop":
+            queue, rounds = arguments
+            print("round", flush=True)
+            body = json.dumps({"do": [["loop", queue, rounds - 1]]})
+            if rounds > 1:
+                sqs = botocore.session.get_session().create_client("sqs")
+                sqs.send_message(QueueUrl=queue, MessageBody=body)
         elif what == "pid":
             print(os.getpid(), flush=True)
     return result
@@ -53,6 +60,8 @@ def post(path: str, body: object) -> None:
 while True:
     with urllib.request.urlopen(f"{RUNTIME}/invocation/next") as response:
         request_id = response.headers["Lambda-Runtime-Aws-Request-Id"]
+        # As a runtime does, so that the SDK hands the trace on.
+        os.environ["_X_AMZN_TRACE_ID"] = response.headers["Lambda-Runtime-Trace-Id"] or ""
         event = json.load(response)
     try:
         result = handle(event)

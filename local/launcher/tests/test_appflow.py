@@ -1,4 +1,4 @@
-"""AppFlow flows from S3 to S3, and how EventBridge hands their events to functions."""
+"""AppFlow flows from S3 to S3."""
 
 import json
 import unittest
@@ -316,50 +316,6 @@ class BehaviourTest(unittest.TestCase):
             local("POST", "appflow", {"flow": "any", "mood": "bad"})
 
         self.assertEqual(refused.exception.code, 400)
-
-
-class EventTargetTest(unittest.TestCase):
-    def route_event(self, function: Function, steps: list) -> None:
-        rule, kind = unique("rule"), unique("kind")
-        client("events").put_rule(Name=rule, EventPattern=json.dumps({"detail-type": [kind]}))
-        client("events").put_targets(
-            Rule=rule,
-            Targets=[{"Id": "f", "Arn": function.arn, "Input": json.dumps({"do": steps})}],
-        )
-        client("events").put_events(Entries=[{"Source": "s", "DetailType": kind, "Detail": "{}"}])
-
-    def test_failing_function_is_invoked_three_times_and_then_gives_the_event_up(self) -> None:
-        dead = Queue()
-        function = Function(DeadLetterConfig={"TargetArn": dead.arn})
-
-        self.route_event(function, [["print", "tried"], ["fail", "Broken"]])
-
-        dead.receive()
-        self.assertEqual(function.read_log().count("tried"), 3)
-
-    def test_event_is_lost_when_the_role_may_not_send_it_to_the_queue(self) -> None:
-        dead = Queue()
-        target = {"TargetArn": dead.arn}
-        everything_else = [*ANYTHING, {"Effect": "Deny", "Action": "sqs:*", "Resource": "*"}]
-        function = Function(everything_else, DeadLetterConfig=target)
-        other = Function(DeadLetterConfig=target)
-
-        self.route_event(function, [["print", "tried"], ["fail", "Broken"]])
-        poll(lambda: function.read_log().count("tried") == 3, "all attempts")
-        self.route_event(other, [["fail", "Other"]])
-
-        self.assertEqual(dead.receive()["responsePayload"]["errorType"], "Other")
-
-    def test_function_that_succeeds_is_invoked_once(self) -> None:
-        dead = Queue()
-        function = Function(DeadLetterConfig={"TargetArn": dead.arn})
-        other = Function(DeadLetterConfig={"TargetArn": dead.arn})
-
-        self.route_event(function, [["print", "tried"]])
-        self.route_event(other, [["fail", "Broken"]])
-
-        dead.receive()
-        self.assertEqual(function.read_log().count("tried"), 1)
 
 
 if __name__ == "__main__":

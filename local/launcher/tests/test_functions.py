@@ -138,6 +138,34 @@ class QueueConsumerTest(unittest.TestCase):
         self.assertEqual(function.read_log().count("received"), 2)
 
 
+class QueueLoopTest(unittest.TestCase):
+    def run_loop(self, setting: str) -> tuple[Function, Queue]:
+        """A function that puts a message back for 20 rounds; its queue's dead-letter queue."""
+        dead_letters = Queue()
+        redrive = {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": 3}
+        queue = Queue(RedrivePolicy=json.dumps(redrive))
+        function = Function()
+        client("lambda").put_function_recursion_config(
+            FunctionName=function.name, RecursiveLoop=setting
+        )
+        client("lambda").create_event_source_mapping(
+            FunctionName=function.name, EventSourceArn=queue.arn, BatchSize=1
+        )
+        queue.send({"do": [["loop", queue.url, 20]]})
+        return function, dead_letters
+
+    def test_loop_is_stopped_after_sixteen_invocations(self) -> None:
+        function, dead_letters = self.run_loop("Terminate")
+
+        self.assertEqual(dead_letters.receive()["do"][0][2], 4)
+        self.assertEqual(function.read_log().count("round"), 16)
+
+    def test_loop_that_is_allowed_goes_on(self) -> None:
+        function, _ = self.run_loop("Allow")
+
+        poll(lambda: function.read_log().count("round") == 20, "the last round")
+
+
 class LogAndEnvironmentTest(unittest.TestCase):
     def test_every_line_is_in_the_log_at_once_even_of_a_function_that_dies(self) -> None:
         function = Function()
