@@ -4,10 +4,11 @@
                          the launcher ends
 
 - `permissions`: every resource of every statement that allows something in a role's inline policies,
-  and every such statement of a bucket policy, with `needed_by`: a request for the resource that this
-  statement alone has allowed. IAM would have refused that request without the statement. Calls with
-  task tokens that were never issued show nothing, because they belong to no state machine. What a
-  service does with a bucket as a whole is not emulated, so a bucket's statement counts as one.
+  and every statement of a bucket's, queue's or topic's policy that allows something to a service, with
+  `needed_by`: a request for the resource that this statement alone has allowed. IAM would have refused
+  that request without the statement. Calls with task tokens that were never issued show nothing,
+  because they belong to no state machine. What a service does with a bucket as a whole is not emulated,
+  so a statement of a resource's policy counts as one.
 - `secrets`: every task token that was handed out and every secret that was stored.
 - `failures`: error and cause of every execution that failed.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import iam_evaluator
-from ministack.services import iam, s3, secretsmanager
+from ministack.services import iam, s3, secretsmanager, sns, sqs
 from ministack.services import stepfunctions as engine
 
 from gaps import callback_authorization, task_tokens
@@ -71,7 +72,18 @@ def _permissions() -> Iterator[dict]:
         for policy, document in (role.get("InlinePolicies") or {}).items():
             yield from _statements(f"role {name}", policy, document, name)
     for name, document in _items(s3._bucket_policies):
-        yield from _statements(f"bucket {name}", "policy", document, None)
+        yield from _statements(f"bucket {name}", "policy", _for_services(document), None)
+    for kind, resources in (("queue", sqs._queues), ("topic", sns._topics)):
+        for name, resource in _items(resources):
+            document = _for_services(resource["attributes"].get("Policy") or "{}")
+            yield from _statements(f"{kind} {name}", "policy", document, None)
+
+
+def _for_services(document: str | dict) -> dict:
+    """The statements of a resource's policy that name a service: the others are for people and tests."""
+    policy = json.loads(document) if isinstance(document, str) else document
+    named = (s for s in policy.get("Statement", []) if "Service" in (s.get("Principal") or ""))
+    return {**policy, "Statement": list(named)}
 
 
 def _statements(

@@ -23,7 +23,7 @@ use crate::{
 /// The name under which the application is deployed, on each emulator once.
 pub const STACK_NAME: &str = "sfn-callbacks";
 /// Parameters of the local stack: waits that people and tests can sit out.
-const PARAMETERS: [&str; 16] = [
+const PARAMETERS: [&str; 17] = [
     "OrderTimeoutSeconds=120",
     "HeartbeatSeconds=30",
     "BakeSeconds=8",
@@ -40,6 +40,7 @@ const PARAMETERS: [&str; 16] = [
     "ShopCapacity=200",
     "DocumentTimeoutSeconds=60",
     "ChunkBytes=16384",
+    "ChunkTimeoutSeconds=10",
 ];
 /// How many copies are deployed at once. More would slow down tests that wait beside them for what has a deadline.
 static COPIES_AT_ONCE: Semaphore = Semaphore::const_new(2);

@@ -14,7 +14,6 @@ async fn an_event_that_no_function_can_read_is_kept_for_a_person() -> Result<()>
         ("JobCallbackFunctionName", "JobCallbackDeadLetterQueueUrl"),
         ("OrderStarterFunctionName", "OrderEventsDeadLetterQueueUrl"),
         ("OrderTokenStorerFunctionName", "OrderEventsDeadLetterQueueUrl"),
-        ("ChunkProcessorFunctionName", "ChunkProcessorDeadLetterQueueUrl"),
     ] {
         let event = Value::from(format!("no event {}", new_id()));
 

@@ -171,7 +171,8 @@ async fn two_documents_and_the_same_one_twice_at_once_do_not_meet() -> Result<()
 
 /// Every place in which the processor can die: after each of its calls.
 #[tokio::test]
-async fn a_processor_that_is_killed_anywhere_has_its_event_again_and_the_document_completes() -> Result<()> {
+async fn a_processor_that_is_killed_anywhere_has_its_message_again_and_the_document_completes() -> Result<()>
+{
     let library = Library::in_turn().await?;
     for operation in ["s3:GetObject", "s3:PutObject", "dynamodb:UpdateItem", "states:SendTaskSuccess"] {
         let key = library.put(text(2 * 512).as_bytes()).await?;
@@ -211,19 +212,18 @@ async fn a_chunk_that_never_finishes_ends_the_wait_which_says_how_many_are_done(
 }
 
 #[tokio::test]
-async fn a_chunk_that_fails_three_times_is_in_the_dead_letter_queue() -> Result<()> {
+async fn a_chunk_that_fails_five_times_is_in_the_dead_letter_queue() -> Result<()> {
     let library = Library::in_turn().await?;
     let key = library.put(b"one line\n").await?;
     let refused = Action::Error { error: "AccessDenied" };
-    library.arm("ChunkProcessorFunctionName", "s3:PutObject", When::Before, refused, 3).await?;
+    library.arm("ChunkProcessorFunctionName", "s3:PutObject", When::Before, refused, 5).await?;
 
     let execution = library.run(&key).await?;
 
-    assert_failed(&execution, "UnexpectedFailure", "After 20 s, 0 of 1 chunks were done");
+    assert_failed(&execution, "UnexpectedFailure", "After 30 s, 0 of 1 chunks were done");
     let dead = library.dead_letter().await?;
     let chunk = &library.artifacts("chunks", &execution.arn).await?[0];
-    assert_eq!(dead["requestPayload"]["Records"][0]["s3"]["object"]["key"], **chunk);
-    assert_eq!(dead["responsePayload"]["errorType"], "StorageFailed");
+    assert_eq!(dead["Records"][0]["s3"]["object"]["key"], **chunk);
     Ok(())
 }
 

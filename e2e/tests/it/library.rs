@@ -54,7 +54,8 @@ impl Library {
     /// The library that tests disturb, one after the other: a fault strikes whatever document comes next.
     pub(crate) async fn in_turn() -> Result<Turn<Self>> {
         static STACK: TurnStack = TurnStack::new();
-        let parameters = ["DocumentTimeoutSeconds=20", &format!("ChunkBytes={CHUNK}")];
+        let parameters =
+            ["DocumentTimeoutSeconds=30", "ChunkTimeoutSeconds=4", &format!("ChunkBytes={CHUNK}")];
         STACK.take("document-faults", &parameters, Self::of).await
     }
 
@@ -124,9 +125,9 @@ impl Library {
 
     /// Whether the processor is content with the event of a chunk that is gone.
     pub(crate) async fn lets_a_gone_chunk_be(&self) -> Result<bool> {
-        let mut event: Value =
-            serde_json::from_str(include_str!("../../../events/chunk-processor/chunk.json"))?;
-        event["Records"][0]["s3"]["bucket"]["name"] = self.bucket()?.into();
+        let event = include_str!("../../../events/chunk-processor/chunk.json");
+        let event = event.replace("sfn-callbacks-documents", self.bucket()?);
+        let event: Value = serde_json::from_str(&event)?;
         let told = self.stack.invoke("ChunkProcessorFunctionName", &event, Invocation::RequestResponse);
         Ok(told.await.is_ok())
     }
@@ -164,15 +165,15 @@ impl Library {
         self.stack.arm(&Fault { function, operation, when, action, times }).await
     }
 
-    /// The next event in the dead-letter queue.
+    /// The next message in the dead-letter queue.
     pub(crate) async fn dead_letter(&self) -> Result<Value> {
-        let queue = self.stack.output("ChunkProcessorDeadLetterQueueUrl")?;
+        let queue = self.stack.output("ChunkDeadLetterQueueUrl")?;
         let receive = async || {
             let received = self.sqs.receive_message().queue_url(queue).send().await?;
             let Some(message) = received.messages.unwrap_or_default().pop() else { return Ok(None) };
             Ok(Some(serde_json::from_str(&message.body.unwrap_or_default())?))
         };
-        eventually("an event is in the dead-letter queue", receive).await
+        eventually("a message is in the dead-letter queue", receive).await
     }
 
     fn bucket(&self) -> Result<&str> {

@@ -75,7 +75,7 @@ pub(crate) async fn handle(
     let mut unlisted = None;
     for kind in kinds::ALL {
         match reconcile(reconciler, kind, now, &mut reconciled).await {
-            Ok(census) => metrics::publish(&[("Kind", kind)], &census.metrics()),
+            Ok(census) => metrics::publish(kind, &census.metrics()),
             Err(source) => {
                 error!(kind, error = chain(&source), "could not list pending callbacks");
                 unlisted = Some(ReconcileError { kind, source });

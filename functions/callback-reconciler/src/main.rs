@@ -16,7 +16,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = sdk_config().await;
     let reconciler = Reconciler {
         after: Duration::from_secs(required("RECONCILE_AFTER_SECONDS")?),
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
+        rendezvous: rendezvous(&sdk)?,
     };
 
     // Whatever the schedule says, it says "now".

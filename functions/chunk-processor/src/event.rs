@@ -1,35 +1,35 @@
-//! The event that tells that objects are there.
+//! The message that tells that objects are there.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// An event notification of S3.
-#[derive(Debug, Deserialize)]
+/// An event notification of S3, or the test message without records that S3 sends when the notification is set up.
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct S3Event {
-    #[serde(rename = "Records")]
+    #[serde(rename = "Records", default)]
     pub(crate) records: Vec<Record>,
 }
 
 /// One object.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Record {
     s3: S3,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct S3 {
     bucket: Bucket,
     object: Object,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Bucket {
     name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Object {
     key: String,
 }

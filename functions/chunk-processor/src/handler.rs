@@ -4,6 +4,7 @@
 //! may come twice, late or out of order, and a function may die anywhere: the same event again does the same again,
 //! counts once, and goes on where the other stopped.
 
+use aws_lambda_events::event::sqs::SqsEventObj;
 use function_runtime::{
     NamedError,
     callbacks::{complete, completed, kinds},
@@ -28,7 +29,7 @@ pub(crate) struct Processor<O, S, C> {
     pub(crate) rendezvous: Rendezvous<S, C>,
 }
 
-/// Why a chunk is not done. Its event comes twice more and then lies in the dead-letter queue.
+/// Why a chunk is not done. SQS delivers its message again, and after five times moves it to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProcessError {
     #[error(transparent)]
@@ -53,16 +54,16 @@ impl NamedError for ProcessError {
     }
 }
 
-/// Processes the chunks that the event tells of.
+/// Processes the chunks that a message tells of. A batch has one message, so that it fails alone.
 ///
 /// # Errors
 ///
 /// Every variant of [`ProcessError`].
 pub(crate) async fn handle(
     processor: &Processor<impl Objects, impl TokenStore + PartStore, impl TaskCallbacks>,
-    event: &S3Event,
+    batch: &SqsEventObj<S3Event>,
 ) -> Result<(), ProcessError> {
-    for record in &event.records {
+    for record in batch.records.iter().flat_map(|message| &message.body.records) {
         let key = record.key();
         let name = ChunkName::of_chunk_key(&key);
         let named = name.and_then(|name| Some((Part::new(name.number, name.of).ok()?, name)));
@@ -124,6 +125,7 @@ mod tests {
 
     const CHUNK: &str = include_str!("../../../events/chunk-processor/chunk.json");
     const NO_CHUNK: &str = include_str!("../../../events/chunk-processor/no-chunk.json");
+    const TEST_EVENT: &str = include_str!("../../../events/chunk-processor/test-event.json");
     const DOCUMENT: &str = "nightly-2026-03-01/0.0";
 
     /// Objects of one bucket, by key.
@@ -266,7 +268,9 @@ mod tests {
     async fn an_object_that_is_no_chunk_is_let_be() {
         let processor = processor(&[b"one\n"]).await;
 
-        handle(&processor, &serde_json::from_str(NO_CHUNK).unwrap()).await.unwrap();
+        for event in [NO_CHUNK, TEST_EVENT] {
+            handle(&processor, &serde_json::from_str(event).unwrap()).await.unwrap();
+        }
         tell(&processor, 2, 1).await.unwrap();
         tell(&processor, 1, 16_385).await.unwrap();
 

@@ -1,4 +1,5 @@
-//! `chunk-processor`: S3 tells that a chunk is there; this counts what is in it, and the last one resumes the workflow.
+//! `chunk-processor`: S3 tells, by a queue, that a chunk is there; this counts what is in it, and the last one resumes the
+//! workflow.
 
 mod event;
 mod failure;
@@ -6,9 +7,8 @@ mod handler;
 mod objects;
 mod sum;
 
-use function_runtime::{
-    callbacks::rendezvous, environment::required, object_timeouts, run, sdk_config, telemetry,
-};
+use aws_lambda_events::event::sqs::SqsEventObj;
+use function_runtime::{callbacks::rendezvous, object_timeouts, run, sdk_config, telemetry};
 
 use crate::{event::S3Event, handler::Processor, objects::S3Objects};
 
@@ -19,8 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let s3 = aws_sdk_s3::config::Builder::from(&sdk).timeout_config(object_timeouts());
     let processor = Processor {
         objects: S3Objects { client: aws_sdk_s3::Client::from_conf(s3.build()) },
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
+        rendezvous: rendezvous(&sdk)?,
     };
 
-    run(async |event: S3Event| handler::handle(&processor, &event).await).await
+    run(async |event: SqsEventObj<S3Event>| handler::handle(&processor, &event).await).await
 }

@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             success: required("SUCCESS_STATUS")?,
             reason: required("REASON_FIELD")?,
         },
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
+        rendezvous: rendezvous(&sdk)?,
     };
 
     run(async |event: JobEvent| handler::handle(&callback, &event).await).await

@@ -30,7 +30,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         book: DynamoDbOrderBook::new(dynamodb.clone(), required::<String>("ORDERS_TABLE")?),
         menu: DynamoDbMenu { client: dynamodb.clone(), table: required("SHOP_CONFIG_TABLE")? },
         bus: EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&sdk), event_bus),
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
+        rendezvous: rendezvous(&sdk)?,
     };
 
     run(async |event: LambdaFunctionUrlRequest| {

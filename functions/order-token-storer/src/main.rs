@@ -21,7 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         book: DynamoDbOrderBook::new(dynamodb.clone(), required::<String>("ORDERS_TABLE")?),
         places: DynamoDbPlaces { client: dynamodb.clone(), table: required("ORDER_COUNTING_TABLE")? },
         bus: EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&sdk), event_bus),
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
+        rendezvous: rendezvous(&sdk)?,
     };
 
     run(async |event: OrderEvent| handler::handle(&storer, event, SystemTime::now()).await).await

@@ -36,7 +36,7 @@ pub(crate) struct Baker<O, B, C> {
     pub(crate) heartbeat: Duration,
 }
 
-/// Why a message fails. SQS delivers it again, and after three times moves it to the dead-letter queue.
+/// Why a message fails. SQS delivers it again, and after five times moves it to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
 enum BakeError {
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 mod handler;
 
-use function_runtime::{callbacks::rendezvous, environment::required, run, sdk_config, telemetry};
+use function_runtime::{callbacks::rendezvous, run, sdk_config, telemetry};
 
 use crate::handler::RegistrationRequest;
 
@@ -10,7 +10,7 @@ use crate::handler::RegistrationRequest;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let sdk = sdk_config().await;
-    let rendezvous = rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?);
+    let rendezvous = rendezvous(&sdk)?;
 
     run(async |request: RegistrationRequest| handler::handle(&rendezvous, request).await).await
 }

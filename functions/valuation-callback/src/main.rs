@@ -23,10 +23,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let source =
         SecretsManagerKeys::new(aws_sdk_secretsmanager::Client::new(&sdk), required("SIGNING_SECRET_ARN")?);
     let refresh_after = Duration::from_secs(required("SIGNING_KEYS_REFRESH_SECONDS")?);
-    let webhooks = Webhooks {
-        keys: SigningKeyCache::new(source, refresh_after),
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
-    };
+    let webhooks =
+        Webhooks { keys: SigningKeyCache::new(source, refresh_after), rendezvous: rendezvous(&sdk)? };
 
     run(async |event: LambdaFunctionUrlRequest| {
         let answer = handler::handle(&webhooks, &Request::from(event)).await;

@@ -19,7 +19,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             required("VALUATION_SERVICE_URL")?,
             required("VALUATION_CALLBACK_URL")?,
         )?,
-        rendezvous: rendezvous(&sdk, required::<String>("TASK_TOKENS_TABLE")?),
+        rendezvous: rendezvous(&sdk)?,
     };
 
     run(async |request: ValuationRequest| handler::handle(&requester, request).await).await

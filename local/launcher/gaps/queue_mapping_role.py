@@ -29,7 +29,8 @@ def concurrency(mapping: dict, function: dict, config: dict, queue: dict | None 
     ]
     if not missing:
         _refused.discard(mapping["UUID"])
-        return _original_concurrency(mapping, function, config, queue)
+        # A template's parameter is a string.
+        return int(_original_concurrency(mapping, function, config, queue))
     if mapping["UUID"] not in _refused:
         _refused.add(mapping["UUID"])
         _logger.warning(

@@ -12,7 +12,10 @@ use token_store::{
 };
 use tracing::{error, info, warn};
 
-use crate::metrics::{Unit, publish};
+use crate::{
+    environment::{EnvironmentError, required},
+    metrics::{self, Unit, publish},
+};
 
 /// The kinds of callback keys: one for each thing that a workflow waits for. The reconciler looks after all of them.
 pub mod kinds {
@@ -57,15 +60,21 @@ impl RegistrationError {
     }
 }
 
-/// The rendezvous of this stack, in the table that is named `table`. Call it once, at init.
+/// The rendezvous of this stack, in the table `TASK_TOKENS_TABLE`; its metrics name the stack, `STACK_NAME`. Call it once,
+/// at init.
+///
+/// # Errors
+///
+/// When one of the two environment variables is missing.
 pub fn rendezvous(
     sdk: &SdkConfig,
-    table: impl Into<String>,
-) -> Rendezvous<DynamoDbTokenStore, StepFunctionsTaskCallbacks> {
-    Rendezvous::new(
+) -> Result<Rendezvous<DynamoDbTokenStore, StepFunctionsTaskCallbacks>, EnvironmentError> {
+    let table: String = required("TASK_TOKENS_TABLE")?;
+    metrics::name_stack(required("STACK_NAME")?);
+    Ok(Rendezvous::new(
         DynamoDbTokenStore::new(aws_sdk_dynamodb::Client::new(sdk), table),
         StepFunctionsTaskCallbacks::new(aws_sdk_sfn::Client::new(sdk)),
-    )
+    ))
 }
 
 /// Registers the task under `kind` and `id`, and delivers an outcome that came before. The same task again registers it
@@ -133,7 +142,7 @@ pub async fn complete(
 
 /// Counts what became of an outcome.
 pub fn completed(key: &CallbackKey, completion: Completion) {
-    publish(&[("Kind", key.kind())], &of_completion(completion));
+    publish(key.kind(), &of_completion(completion));
 }
 
 /// Counts how the delivery of an outcome ended that had come before.
@@ -172,7 +181,7 @@ fn of_completion(completion: Completion) -> Vec<(&'static str, Unit, u64)> {
 }
 
 fn count(key: &CallbackKey, name: &'static str) {
-    publish(&[("Kind", key.kind())], &[(name, Unit::Count, 1)]);
+    publish(key.kind(), &[(name, Unit::Count, 1)]);
 }
 
 /// The metric that counts what this word says.

@@ -186,6 +186,7 @@ fn run_function(binary: &Path, text: &Path, bytes: u64) -> ((u64, u64), Cost) {
         .env("CHUNK_BYTES", CHUNK_BYTES.to_string())
         .env("DOCUMENT_BUCKET", "documents")
         .env("TASK_TOKENS_TABLE", "none")
+        .env("STACK_NAME", "none")
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
