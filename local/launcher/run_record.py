@@ -3,7 +3,7 @@
     GET /_local/record   {"permissions", "secrets", "failures"}; also written to `record.json` when
                          the launcher ends
 
-- `permissions`: every resource of every statement that allows something in a role's inline policies,
+- `permissions`: every resource of every statement that allows something in a role's own policies,
   and every statement of a bucket's, queue's or topic's policy that allows something to a service, with
   `needed_by`: a request for the resource that this statement alone has allowed. IAM would have refused
   that request without the statement. Calls with task tokens that were never issued show nothing,
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id
 from ministack.services import iam, s3, secretsmanager, sns, sqs
 from ministack.services import stepfunctions as engine
 
@@ -71,6 +72,10 @@ def _permissions() -> Iterator[dict]:
     for name, role in _items(iam._roles):
         for policy, document in (role.get("InlinePolicies") or {}).items():
             yield from _statements(f"role {name}", policy, document, name)
+        for arn in role.get("AttachedPolicies") or []:
+            if not arn.startswith("arn:aws:iam::aws:"):
+                document = iam_evaluator._resolve_managed_policy_document(arn, get_account_id())
+                yield from _statements(f"role {name}", arn.rpartition("/")[2], document, name)
     for name, document in _items(s3._bucket_policies):
         yield from _statements(f"bucket {name}", "policy", _for_services(document), None)
     for kind, resources in (("queue", sqs._queues), ("topic", sns._topics)):

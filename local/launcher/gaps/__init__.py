@@ -14,6 +14,7 @@ from gaps import (
     execution_end,
     history,
     item_writes,
+    machine_logs,
     missing_objects,
     put_events,
     queue_loops,
@@ -30,6 +31,7 @@ def close() -> None:
     """Closes every gap. To be called once, before the emulator serves its first request."""
     for gap in (
         history,
+        machine_logs,
         task_tokens,
         task_state,
         retry_and_catch,

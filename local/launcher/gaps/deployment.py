@@ -18,6 +18,8 @@ from ministack.core.responses import error_response_json
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
+from gaps import machine_logs
+
 _LONGEST_MACHINE_NAME = 80
 _LEFT_TO_OTHERS = 10
 _QUOTA = int(os.environ.get("ACCOUNT_CONCURRENCY", _LEFT_TO_OTHERS))
@@ -84,6 +86,8 @@ def _creating_machine(create: Callable) -> Callable:
                 f"Value '{name}' at 'name' failed to satisfy constraint: Member must have length "
                 f"less than or equal to {_LONGEST_MACHINE_NAME}"
             )
+        if message := machine_logs.refusal(properties):
+            raise ValueError(message)
         return create(logical_id, properties, stack_name)
 
     return create_machine

@@ -4,7 +4,9 @@ import json
 import unittest
 
 from tests.stack import (
+    ANYTHING,
     BUCKET,
+    Execution,
     Function,
     client,
     create_role,
@@ -12,7 +14,6 @@ from tests.stack import (
     error_code,
     poll,
     unique,
-    ANYTHING,
 )
 
 
@@ -48,14 +49,15 @@ def function(**properties: object) -> dict:
     }
 
 
-def machine(name: str) -> dict:
-    definition = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+def machine(name: str, statements: list[dict] = ANYTHING, **properties: object) -> dict:
+    definition = {"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "Always"}}}
     return {
         "Type": "AWS::StepFunctions::StateMachine",
         "Properties": {
             "StateMachineName": name,
             "DefinitionString": json.dumps(definition),
-            "RoleArn": create_role("states.amazonaws.com", ANYTHING),
+            "RoleArn": create_role("states.amazonaws.com", statements),
+            **properties,
         },
     }
 
@@ -101,6 +103,44 @@ class MachineNameTest(unittest.TestCase):
 
         self.assertEqual(status, "ROLLBACK_COMPLETE")
         self.assertIn("Member must have length less than or equal to 80", reason)
+
+
+class MachineLogTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.group = unique("/aws/vendedlogs/states/group")
+        client("logs").create_log_group(logGroupName=self.group)
+        arn = f"arn:aws:logs:us-east-1:000000000000:log-group:{self.group}:*"
+        self.logging = {
+            "Level": "ERROR",
+            "IncludeExecutionData": False,
+            "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": arn}}],
+        }
+
+    def test_failures_are_logged_without_the_input(self) -> None:
+        name = unique("machine")
+        deploy(Machine=machine(name, LoggingConfiguration=self.logging))
+        arn = f"arn:aws:states:us-east-1:000000000000:stateMachine:{name}"
+        started = client("stepfunctions").start_execution(
+            stateMachineArn=arn, input='{"secret": "xyzzy"}'
+        )
+
+        Execution(started["executionArn"]).end()
+
+        events = client("logs").filter_log_events(logGroupName=self.group)["events"]
+        lines = [json.loads(event["message"]) for event in events]
+        self.assertEqual([line["type"] for line in lines], ["FailStateEntered", "ExecutionFailed"])
+        self.assertEqual(lines[-1]["execution_arn"], started["executionArn"])
+        self.assertNotIn("xyzzy", json.dumps(events))
+
+    def test_machine_whose_role_may_not_deliver_logs_is_not_created(self) -> None:
+        but_one = [*ANYTHING, {"Effect": "Deny", "Action": "logs:GetLogDelivery", "Resource": "*"}]
+
+        status, reason = deploy(
+            Machine=machine(unique("machine"), but_one, LoggingConfiguration=self.logging)
+        )
+
+        self.assertEqual(status, "ROLLBACK_COMPLETE")
+        self.assertIn("not authorized to access the Log Destination", reason)
 
 
 if __name__ == "__main__":
