@@ -118,11 +118,11 @@ impl<E: Error + 'static> GatherError<E> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, time::Duration};
 
     use super::*;
     use crate::{
-        item::Item,
+        item::{Item, RETENTION},
         store::{PendingPage, PendingQuery, Written},
         tally::{Tallied, TallyUpdate},
         testing::RecordingTaskCallbacks,
@@ -143,6 +143,10 @@ mod tests {
 
         async fn pending(&self, _: &PendingQuery) -> Result<PendingPage, StoreError> {
             Ok(PendingPage { entries: vec![], next: None })
+        }
+
+        fn retention(&self) -> Duration {
+            RETENTION
         }
     }
 

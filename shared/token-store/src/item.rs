@@ -171,6 +171,11 @@ mod tests {
     }
 
     #[test]
+    fn an_item_is_kept_a_day_longer_than_an_execution_can_be_redriven() {
+        assert_eq!(RETENTION.as_secs(), 1_296_000);
+    }
+
+    #[test]
     fn a_time_that_no_clock_reaches_ends_with_the_year_9999() {
         let latest = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
 

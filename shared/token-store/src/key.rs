@@ -105,7 +105,10 @@ mod tests {
         let key: CallbackKey = "order-completion#42#b".parse().unwrap();
 
         assert_eq!((key.kind(), key.id()), ("order-completion", "42#b"));
-        assert_eq!(key.as_str(), "order-completion#42#b");
+        assert_eq!(
+            (key.as_str(), key.to_string().as_str()),
+            ("order-completion#42#b", "order-completion#42#b")
+        );
         assert_eq!(key, CallbackKey::new("order-completion", "42#b").unwrap());
     }
 

@@ -232,9 +232,10 @@ impl<S: fmt::Debug, C: fmt::Debug> fmt::Debug for Rendezvous<S, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{store::Written, testing::RecordingTaskCallbacks, update::Update};
+    use crate::{item::RETENTION, store::Written, testing::RecordingTaskCallbacks, update::Update};
 
     /// A store whose items change before every write.
+    #[derive(Debug)]
     struct AlwaysChanged;
 
     impl TokenStore for AlwaysChanged {
@@ -248,6 +249,10 @@ mod tests {
 
         async fn pending(&self, _: &PendingQuery) -> Result<PendingPage, StoreError> {
             Err(StoreError::Rejected { source: "no permission".into() })
+        }
+
+        fn retention(&self) -> Duration {
+            RETENTION
         }
     }
 
@@ -276,6 +281,13 @@ mod tests {
         assert!(matches!(error, RendezvousError::Store(StoreError::Unavailable { .. })));
         assert!(error.is_retryable());
         assert_eq!(error.to_string(), "the token store is unavailable");
+    }
+
+    #[test]
+    fn a_rendezvous_shows_what_it_is_made_of() {
+        let shown = format!("{:?}", rendezvous());
+
+        assert!(shown.starts_with("Rendezvous { store: AlwaysChanged, callbacks: Recording"), "{shown}");
     }
 
     #[test]

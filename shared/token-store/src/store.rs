@@ -40,10 +40,9 @@ pub trait TokenStore: Send + Sync {
     /// Every variant of [`StoreError`].
     fn pending(&self, query: &PendingQuery) -> impl Future<Output = Result<PendingPage, StoreError>> + Send;
 
-    /// How long an item is kept after it was last needed: [`RETENTION`], unless the store is set up otherwise.
-    fn retention(&self) -> Duration {
-        RETENTION
-    }
+    /// How long an item is kept after it was last needed, for example
+    /// [`RETENTION`](crate::item::RETENTION).
+    fn retention(&self) -> Duration;
 }
 
 impl<S: TokenStore> TokenStore for &S {

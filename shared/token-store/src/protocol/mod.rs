@@ -250,7 +250,7 @@ impl<I: Intent> Call<I> {
                     Some(next) => Step::next(next, intent),
                     None => Step::Stopped(Stopped::Unsent),
                 };
-                return Self { step, invalid_token, ..self };
+                return Self { step, ..self };
             }
         };
         Self { step: Step::record(intent, pair, delivery), invalid_token, ..self }
@@ -459,6 +459,47 @@ mod tests {
         let recorded = told(completion(), Sent::InvalidOutput).written(Written::Refused(Some(corrected)));
 
         assert_eq!((answer(&overtaken), answer(&recorded)), (Completion::Refused, Completion::Refused));
+    }
+
+    #[test]
+    fn a_closed_task_whose_outcome_was_corrected_meanwhile_is_not_recorded_for_the_corrected_one() {
+        let corrected = Item {
+            completed: Some(completed(Outcome::success("2").unwrap())),
+            refused: Some(outcome()),
+            ..whole()
+        };
+        let others_were_refused = Item { refused: Some(Outcome::success("3").unwrap()), ..corrected.clone() };
+        let closed = |item| {
+            let told = told(completion(), Sent::Closed(Attempt::First));
+            answer(&told.written(Written::Refused(Some(item))))
+        };
+
+        assert_eq!(closed(corrected), Completion::Refused);
+        assert_eq!(closed(others_were_refused), Completion::Unconfirmed);
+    }
+
+    #[test]
+    fn a_repeat_reports_a_token_that_was_never_valid() {
+        let sent = told(Redeliver::new(when()), Sent::InvalidToken);
+
+        let recorded = sent.written(Written::Stored(delivered()));
+
+        assert_eq!(recorded.todo(), Todo::Stopped(Stopped::InvalidToken));
+    }
+
+    #[test]
+    fn only_a_living_wait_of_another_execution_is_displaced() {
+        let newer = || Register::new(token(1), wait(1), LateOutcomes::OfThisExecution, when());
+        let meets = |execution: &str, deadline| {
+            let wait = Wait { execution: execution.into(), deadline, ..wait(0) };
+            let item =
+                Item { registered: Some(Registered { wait, ..registered(0) }), completed: None, ..whole() };
+            update(&Call::new(newer()).written(Written::Refused(Some(item))))
+        };
+        let (now, later) = (when().now, when().now + Duration::from_millis(1));
+
+        assert_eq!(meets("another", later), Write::RegisterOver);
+        assert_eq!([meets("another", now), meets("arn", later)], [Write::Register; 2]);
     }
 
     #[test]

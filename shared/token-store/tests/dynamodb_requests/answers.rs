@@ -67,10 +67,19 @@ async fn no_answer_brings_the_token_into_any_text() {
         }),
     ];
 
-    for rule in rules {
-        let store = store(&[rule]);
-        let error = rendezvous(store).register(&key(), task()).await.unwrap_err();
+    let registered = rules.map(|rule| rendezvous(store(&[rule])));
+    let whole = mock!(Client::update_item)
+        .then_output(|| UpdateItemOutput::builder().set_attributes(Some(whole_item())).build());
+    let unrecorded =
+        mock!(Client::update_item).sequence().http_status(400, body("ValidationException", &said)).build();
+    let redelivered = rendezvous(store(&[whole, unrecorded])).redeliver(&key()).await.unwrap_err();
 
+    let mut errors = vec![redelivered];
+    for rendezvous in registered {
+        errors.push(rendezvous.register(&key(), task()).await.unwrap_err());
+    }
+
+    for error in errors {
         let source = error.source().map(|source| format!("{source} {source:?}"));
         let texts = format!("{error} {error:?} {error:#?} {source:?}");
         assert!(!texts.contains(TOKEN), "{texts}");

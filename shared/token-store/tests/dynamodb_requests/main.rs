@@ -167,6 +167,17 @@ async fn an_early_completion_costs_one_write_and_no_read() {
 }
 
 #[tokio::test]
+async fn an_outcome_is_kept_for_the_retention_that_the_store_was_given() {
+    let requests = Requests::default();
+    let store = store(&[requests.answered(parked_item())]).with_retention(Duration::from_secs(60));
+
+    rendezvous(store).complete(&key(), success()).await.unwrap();
+
+    let values = requests.taken()[0].expression_attribute_values().unwrap().clone();
+    assert!(values.values().any(|value| *value == n(1_772_366_460)), "{values:?}");
+}
+
+#[tokio::test]
 async fn a_registration_after_its_outcome_costs_one_write_and_one_to_record_the_delivery_and_no_read() {
     let requests = Requests::default();
     let store = store(&[requests.answered(whole_item()), requests.answered(delivered_item())]);
