@@ -332,6 +332,10 @@ mod tests {
                 _ => self.store.pending(query).await,
             }
         }
+
+        fn retention(&self) -> Duration {
+            self.store.retention()
+        }
     }
 
     #[tokio::test]

@@ -22,12 +22,6 @@ impl Answer {
     }
 }
 
-impl From<(StatusCode, &'static str, &'static str)> for Answer {
-    fn from((code, status, message): (StatusCode, &'static str, &'static str)) -> Self {
-        Self::new(code, status, message)
-    }
-}
-
 impl From<Answer> for LambdaFunctionUrlResponse {
     fn from(answer: Answer) -> Self {
         json(answer.code, &answer)

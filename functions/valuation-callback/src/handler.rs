@@ -7,7 +7,7 @@ use function_runtime::{
 };
 use http::{Method, StatusCode};
 use signing_keys::{KeySource, SigningKeysError};
-use token_store::{Rendezvous, RendezvousError, TaskCallbacks, TokenStore};
+use token_store::{Completion, Rendezvous, RendezvousError, TaskCallbacks, TokenStore};
 use tracing::{error, warn};
 
 use crate::{answer::Answer, signing_key_cache::SigningKeyCache, valuation::Valuation};
@@ -53,13 +53,25 @@ pub(crate) async fn handle(
     };
 
     match complete(&webhooks.rendezvous, &valuation.key, valuation.outcome).await {
-        Ok(completion) => http_answer(completion).into(),
+        Ok(completion) => taken(completion),
         Err(failure) => {
             let callback_key = valuation.key.as_str();
             error!(callback_key, error = chain(&failure), "callback not delivered");
             failed(&failure)
         }
     }
+}
+
+/// A sender of Standard Webhooks repeats for days what is not answered with 2xx, and takes 410 for the end of the
+/// endpoint. What it could not change by a repetition is taken, and told apart by the body.
+fn taken(completion: Completion) -> Answer {
+    let (code, status, message) = http_answer(completion);
+    let code = match completion {
+        Completion::Conflict => StatusCode::OK,
+        Completion::Late => StatusCode::ACCEPTED,
+        _ => code,
+    };
+    Answer::new(code, status, message)
 }
 
 fn failed(failure: &RendezvousError) -> Answer {
@@ -189,7 +201,7 @@ mod tests {
 
         assert_eq!(webhooks.call(CURRENT, VALUED).await, (200, "delivered"));
         assert_eq!(webhooks.call(CURRENT, VALUED).await, (200, "duplicate"));
-        assert_eq!(webhooks.call(CURRENT, VALUED_OTHERWISE).await, (409, "conflict"));
+        assert_eq!(webhooks.call(CURRENT, VALUED_OTHERWISE).await, (200, "conflict"));
 
         assert_eq!(webhooks.rendezvous.callbacks.sent(), [(token, Outcome::success(VALUED).unwrap())]);
     }
@@ -215,7 +227,7 @@ mod tests {
 
         let token = webhooks.wait_for("VAL-18").await;
         webhooks.rendezvous.callbacks.close(&token);
-        assert_eq!(webhooks.call(CURRENT, &VALUED.replace("17", "18")).await, (410, "late"));
+        assert_eq!(webhooks.call(CURRENT, &VALUED.replace("17", "18")).await, (202, "late"));
     }
 
     #[tokio::test]
@@ -294,7 +306,7 @@ mod tests {
         let token = webhooks.wait_for("VAL-18").await;
 
         webhooks.rendezvous.callbacks.fail_next(CallbackError::InvalidToken);
-        assert_eq!(webhooks.call(CURRENT, VALUED).await, (410, "late"));
+        assert_eq!(webhooks.call(CURRENT, VALUED).await, (202, "late"));
         webhooks.rendezvous.callbacks.fail_next(CallbackError::InvalidOutput);
         assert_eq!(webhooks.call(CURRENT, &VALUED.replace("17", "18")).await, (422, "refused"));
         let corrected = VALUED_OTHERWISE.replace("17", "18");

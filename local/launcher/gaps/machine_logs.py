@@ -15,6 +15,7 @@ from typing import Any
 from ministack.services import cloudwatch_logs
 from ministack.services import stepfunctions as engine
 
+from gaps import history
 from gaps.role_policies import role_allows
 
 ACTIONS = (
@@ -29,8 +30,6 @@ ACTIONS = (
 )
 _FAILURES = ("Failed", "TimedOut", "Aborted", "FailStateEntered")
 
-_original_add_event = engine._add_event
-
 
 def refusal(properties: dict) -> str | None:
     """Why a machine with these properties is not created."""
@@ -42,7 +41,7 @@ def refusal(properties: dict) -> str | None:
 
 
 def add_event(execution: dict, event_type: str, *details: Any) -> dict:
-    event = _original_add_event(execution, event_type, *details)
+    event = history.add_event(execution, event_type, *details)
     machine = engine._state_machines.get(execution["stateMachineArn"]) or {}
     logging = {k[:1].lower() + k[1:]: v for k, v in (machine.get("loggingConfiguration") or {}).items()}
     level = logging.get("level", "OFF")
