@@ -8,7 +8,8 @@
 //! - [`error_names`]: a `Catch` for an error that cannot arise, an error that nobody catches;
 //! - [`literals`]: a definition that works in one account, region or partition only;
 //! - [`hygiene`]: a transition to nowhere, a state that nothing reaches;
-//! - [`functions`]: a function that nobody can deploy, try or find.
+//! - [`functions`]: a function that nobody can deploy, try or find;
+//! - [`names`]: how long a stack's name can be.
 //!
 //! [`files`] reads the repository once; [`asl`], [`template`] and [`code`] are what the checks see of it. A
 //! file that cannot be parsed is a violation too, and the checks that need it are skipped.
@@ -20,6 +21,7 @@ mod files;
 mod functions;
 mod hygiene;
 mod literals;
+mod names;
 #[cfg(test)]
 mod sample;
 mod substitutions;
@@ -79,6 +81,7 @@ fn violations(files: &Files) -> Vec<Violation> {
     violations.extend(literals::check(&machines));
     violations.extend(hygiene::check(&machines));
     violations.extend(functions::check_events(files));
+    violations.extend(names::check(files));
     match template::parse(files) {
         Ok(template) => {
             violations.extend(substitutions::check(files, &machines, &template));
