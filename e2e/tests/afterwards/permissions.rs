@@ -1,5 +1,6 @@
 //! Every permission in the template is needed: for each resource of each statement of each role, and each statement of each
-//! bucket, there was a request that IAM would have refused without it. No list of permissions is kept by hand.
+//! bucket, queue and topic that names a service, there was a request that IAM would have refused without it. No list of
+//! permissions is kept by hand.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,8 @@ use anyhow::Result;
 use crate::run::records;
 
 #[tokio::test]
-async fn every_statement_of_every_role_and_bucket_has_allowed_a_request_that_no_other_allows() -> Result<()> {
+async fn every_statement_of_every_role_bucket_queue_and_topic_has_allowed_a_request_that_no_other_allows()
+-> Result<()> {
     let mut needed_by = BTreeMap::new();
     for run in records().await? {
         for permission in run.record.permissions {

@@ -7,7 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_dynamodb::types::AttributeValue::{self, Bool, L, M, S};
+use aws_sdk_dynamodb::{
+    operation::scan::ScanError,
+    types::{
+        AttributeValue::{self, Bool, L, M, S},
+        PointInTimeRecoveryStatus,
+    },
+};
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Target};
 use local_stack::{
     FunctionRequest, StackDescription,
@@ -69,6 +75,27 @@ impl Cafe {
             events: aws_sdk_eventbridge::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             stack,
+        }
+    }
+
+    /// Whether a table, by its output, can be restored to any time of the last weeks.
+    pub(crate) async fn is_restorable(&self, table: &str) -> Result<bool> {
+        let backups = self.dynamodb.describe_continuous_backups().table_name(self.stack.output(table)?);
+        let backups = backups.send().await?.continuous_backups_description.context("no backups")?;
+        let recovery = backups.point_in_time_recovery_description.context("no recovery")?;
+        Ok(recovery.point_in_time_recovery_status == Some(PointInTimeRecoveryStatus::Enabled))
+    }
+
+    /// How many items a table has, by its output; nothing if there is no such table.
+    pub(crate) async fn count(&self, table: &str) -> Result<Option<i32>> {
+        match self.dynamodb.scan().table_name(self.stack.output(table)?).send().await {
+            Ok(scanned) => Ok(Some(scanned.count)),
+            Err(error)
+                if error.as_service_error().is_some_and(ScanError::is_resource_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

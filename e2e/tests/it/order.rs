@@ -460,6 +460,27 @@ async fn a_closed_shop_takes_no_order() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_people_wrote_can_be_restored_and_outlives_the_stack() -> Result<()> {
+    let cafe = Cafe::own("order-deleted", &[]).await?;
+    cafe.open().await?;
+    cafe.order(&new_id()).await?;
+    let tables = ["OrdersTableName", "ShopConfigTableName", "OrderCountingTableName"];
+    for table in tables {
+        assert!(cafe.is_restorable(table).await?, "{table}");
+    }
+
+    let delete = "Action=DeleteStack&Version=2010-05-15&StackName=sfn-callbacks".to_owned();
+    cafe.stack.request("cloudformation", "/", delete).await?;
+
+    let deleted = async || Ok(cafe.count("TaskTokensTableName").await?.is_none().then_some(()));
+    eventually("the stack is deleted", deleted).await?;
+    for table in tables {
+        assert!(cafe.count(table).await?.is_some_and(|items| items > 0), "{table}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_place_that_was_left_behind_is_found_when_it_is_needed() -> Result<()> {
     let cafe = Cafe::own("order-places", &["ShopCapacity=1"]).await?;
     cafe.open().await?;

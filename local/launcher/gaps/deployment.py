@@ -4,9 +4,10 @@ AWS:
 - An account has a quota of concurrent executions, and reservations must leave 10 of it to all other
   functions. A new account has 10 in all: it refuses every reservation.
 - `RecursiveLoop: Allow` of a function turns off the detection of loops, see `queue_loops`.
+- `PointInTimeRecoverySpecification` of a table turns its backups on.
 - The name of a state machine has at most 80 characters.
 
-The emulator's CloudFormation ignores both settings, and it takes names of any length. The emulator's
+The emulator's CloudFormation ignores these settings, and it takes names of any length. The emulator's
 account is a new one: `ACCOUNT_CONCURRENCY` (10) is its quota.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import lambda_svc
+from ministack.services import dynamodb, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 from gaps import machine_logs
@@ -78,6 +79,18 @@ def _updating_function(update: Callable) -> Callable:
     return update_function
 
 
+def _creating_table(create: Callable) -> Callable:
+    def create_table(logical_id: str, properties: dict, stack_name: str) -> tuple:
+        name, attributes = create(logical_id, properties, stack_name)
+        if specification := properties.get("PointInTimeRecoverySpecification"):
+            dynamodb._update_continuous_backups(
+                {"TableName": name, "PointInTimeRecoverySpecification": specification}
+            )
+        return name, attributes
+
+    return create_table
+
+
 def _creating_machine(create: Callable) -> Callable:
     def create_machine(logical_id: str, properties: dict, stack_name: str) -> tuple:
         name = properties.get("StateMachineName") or ""
@@ -97,4 +110,5 @@ def install() -> None:
     lambda_svc._put_function_concurrency = put_function_concurrency
     _wrap("AWS::Lambda::Function", "create", _creating_function)
     _wrap("AWS::Lambda::Function", "update", _updating_function)
+    _wrap("AWS::DynamoDB::Table", "create", _creating_table)
     _wrap("AWS::StepFunctions::StateMachine", "create", _creating_machine)

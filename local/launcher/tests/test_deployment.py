@@ -94,6 +94,25 @@ class LoopSettingTest(unittest.TestCase):
             self.assertEqual(found["RecursiveLoop"], setting)
 
 
+class TableTest(unittest.TestCase):
+    def test_template_says_whether_a_table_can_be_restored(self) -> None:
+        for setting, status in ((True, "ENABLED"), (False, "DISABLED")):
+            name = unique("table")
+            properties = {
+                "TableName": name,
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": setting},
+            }
+
+            deploy(Table={"Type": "AWS::DynamoDB::Table", "Properties": properties})
+
+            backups = client("dynamodb").describe_continuous_backups(TableName=name)
+            recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+            self.assertEqual(recovery["PointInTimeRecoveryStatus"], status)
+
+
 class MachineNameTest(unittest.TestCase):
     def test_name_of_more_than_80_characters_is_refused(self) -> None:
         longest = unique("machine").ljust(80, "x")
