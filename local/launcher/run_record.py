@@ -81,7 +81,8 @@ def _permissions() -> Iterator[dict]:
     for kind, resources in (("queue", sqs._queues), ("topic", sns._topics)):
         for name, resource in _items(resources):
             document = _for_services(resource["attributes"].get("Policy") or "{}")
-            yield from _statements(f"{kind} {name}", "policy", document, None)
+            place = f"{kind} {name.replace(':', '/').rpartition('/')[2]}"
+            yield from _statements(place, "policy", document, None)
 
 
 def _for_services(document: str | dict) -> dict:

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     CallbackKey,
-    item::{Item, RETENTION},
+    item::Item,
     tally::{Tallied, TallyUpdate},
     update::Update,
 };
